@@ -1,0 +1,54 @@
+"""How much a call may cost before it leaves: what was asked for, and the bound that follows from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from qlaud.core.money import MARKUP_BASE_BP, PICOS_PER_MICRO, Micros, with_markup
+
+NO_FEES: Mapping[str, int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a request asks for, as far as money is concerned. Read by a wire, priced by a rate card."""
+
+    input_tokens: int
+    """An upper bound of the billable input that stands in the body, never an estimate."""
+    whole_context: bool = False
+    """Input that is not in the body (file ids, document URLs, provider tools): counts as the whole context."""
+    candidates: int = 1
+    max_output: int | None = None
+    """The caller's own output limit, per candidate."""
+    thinking_budget: int = 0
+    cache_ttls: frozenset[str] = frozenset()
+    """Cache writes asked for: of "5m", "1h", "30m", "12h". Implicit caching is the rate card's business."""
+    tier: str = ""
+    """Service tier asked for, in the provider's words."""
+    speed: str = ""
+    geo: str = ""
+    fees: Mapping[str, int] = field(default_factory=lambda: NO_FEES)
+    """Most uses of each per-call fee, by quantity name of `core.usage` (`web_searches`: 5)."""
+    unbounded_tool: str | None = None
+    """A provider tool whose cost nobody can bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """W(x) of the contract, section 6.2: `base + x * slope`, with markup, rounded up to whole micros."""
+
+    base_picos: int
+    slope_picos: int
+    """Dearest output rate times candidates; 0 where no limit applies (media)."""
+    markup_bp: int
+
+    def micros(self, max_output: int) -> Micros:
+        """The most a call with this output limit can cost."""
+        return with_markup(self.base_picos + max_output * self.slope_picos, self.markup_bp)
+
+    def largest_limit(self, free_micros: int) -> int:
+        """The largest x with W(x) <= free_micros; negative when not even W(0) fits."""
+        affordable = free_micros * MARKUP_BASE_BP * PICOS_PER_MICRO // (MARKUP_BASE_BP + self.markup_bp)
+        rest = affordable - self.base_picos
+        if self.slope_picos == 0:
+            return 0 if rest >= 0 else -1
+        return rest // self.slope_picos

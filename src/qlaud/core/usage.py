@@ -1,0 +1,104 @@
+"""What one call used, in disjoint quantities, and how sure we are of it.
+
+Each quantity has its own price and none contains another, with one exception that is stated: the reasoning
+part of `output_tokens` is also told apart in `reasoning_tokens`, which is priced only where a provider
+prices it differently. So the bill is a plain sum, and nothing is charged twice.
+"""
+
+from dataclasses import dataclass, field, fields
+
+EMPTY: dict[str, int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Billed quantities of one call. All are whole numbers >= 0; durations are milliseconds.
+
+    The rate a quantity has may depend on `tier` (service tier *as answered*), `speed`, `geo`, and on the
+    prompt's length (`prompt_tokens`, what every long-context band compares with).
+    """
+
+    input_tokens: int = 0
+    """Uncached text input, tool prompts included."""
+    cache_read_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    """Written to a short cache; also "the provider did not say which"."""
+    cache_write_1h_tokens: int = 0
+    cache_write_30m_tokens: int = 0
+    cache_write_12h_tokens: int = 0
+    output_tokens: int = 0
+    """Everything billed as text output, reasoning included."""
+    reasoning_tokens: int = 0
+    """A part of `output_tokens`, told apart."""
+    audio_in_tokens: int = 0
+    audio_cache_read_tokens: int = 0
+    audio_out_tokens: int = 0
+    image_in_tokens: int = 0
+    image_out_tokens: int = 0
+    video_out_tokens: int = 0
+    images: int = 0
+    characters: int = 0
+    audio_ms: int = 0
+    video_ms: int = 0
+    pages: int = 0
+    calls: int = 0
+    """Per-call fees: 1 for the call itself where a provider charges one."""
+    web_searches: int = 0
+    tool_calls: int = 0
+    tier: str = ""
+    speed: str = ""
+    geo: str = ""
+    served_model: str = ""
+    """The model name in the answer, when it differs from what was asked it decides the price."""
+    detail: dict[str, int] = field(default_factory=lambda: EMPTY)
+    """Counts kept for the record that have no price of their own."""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Every input token, cached or not."""
+        return (
+            self.input_tokens
+            + self.cache_read_tokens
+            + self.cache_write_tokens
+            + self.audio_in_tokens
+            + self.audio_cache_read_tokens
+            + self.image_in_tokens
+        )
+
+    @property
+    def cache_write_tokens(self) -> int:
+        """Every cache write, whatever its time to live."""
+        return (
+            self.cache_write_5m_tokens
+            + self.cache_write_1h_tokens
+            + self.cache_write_30m_tokens
+            + self.cache_write_12h_tokens
+        )
+
+
+QUANTITIES: tuple[str, ...] = tuple(
+    f.name for f in fields(Usage) if f.name not in ("tier", "speed", "geo", "served_model", "detail")
+)
+"""The names of the billed quantities, in the order of the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """The provider's own terminal usage was seen."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """The stream broke before its terminal usage: counted input and what was relayed. Billed as an estimate."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The call failed without billable usage."""
+
+
+Metered = Exact | AtLeast | Nothing

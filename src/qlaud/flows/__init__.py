@@ -1,0 +1,1 @@
+"""Verbs. They own the transactions; they reach the world only through `ports`."""

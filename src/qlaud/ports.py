@@ -1,0 +1,104 @@
+"""What the flows need from the world, as Protocols. Plugs implement them; only `app` joins the two."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Header pairs, names in lower case, in wire order."""
+
+
+class Clock(Protocol):
+    """Reads the time. Frozen in tests."""
+
+    def now_ms(self) -> int:
+        """UTC epoch milliseconds; may step."""
+        ...
+
+    def ticks_ms(self) -> float:
+        """A monotonic reading for durations."""
+        ...
+
+
+class Ids(Protocol):
+    """Makes ids. Seeded in tests."""
+
+    def uuid(self, at_ms: int) -> UUID:
+        """A fresh UUIDv7 of `at_ms`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """One call as it leaves: absolute origin, raw target, final headers (host and content-length are added)."""
+
+    method: str
+    origin: str
+    """`https://api.anthropic.com` or `http://127.0.0.1:9000`, without a path."""
+    target: bytes
+    """Path and query, raw, beginning with a slash."""
+    headers: Headers
+    body: bytes | AsyncIterator[bytes] | None = None
+    """Bytes are sent with content-length; an iterator is sent chunked and never replayed."""
+    content_length: int | None = None
+    """Of an iterator whose length is known: sent with content-length instead of chunked."""
+    first_byte_timeout_s: float | None = None
+    """Overrides the client's own limit."""
+
+
+class UpstreamResponse(Protocol):
+    """An answer whose head has arrived. Read to the end or close it; either frees the connection."""
+
+    status: int
+    headers: Headers
+
+    async def read(self) -> bytes:
+        """The next body bytes as they arrived, b"" at the end.
+
+        Raises UpstreamBroken if the body ends early or breaks the protocol, UpstreamSlow if nothing comes
+        within the idle timeout.
+        """
+        ...
+
+    def close(self) -> None:
+        """Abort: hang up unless the body was read to its end. Idempotent, never raises."""
+        ...
+
+
+class Upstream(Protocol):
+    """Sends calls to one kind of provider: over HTTP, or to the simulator inside the process."""
+
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+        """The response head. Raises UpstreamUnreachable, UpstreamSlow, UpstreamBroken."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every idle connection."""
+        ...
+
+
+class UpstreamFault(Exception):
+    """Why an upstream call failed, for the flow that decides what it means for money."""
+
+    started = True
+    """Whether the provider may have begun to work on the call (and to bill it)."""
+
+
+class UpstreamUnreachable(UpstreamFault):
+    """The request did not reach the provider: another host may be tried."""
+
+    started = False
+
+
+class UpstreamSlow(UpstreamFault):
+    """A timeout: `phase` is `connect` (nothing was sent), `first_byte` or `idle`."""
+
+    def __init__(self, phase: str, timeout_s: float) -> None:
+        super().__init__(f"no answer within {timeout_s:g} s ({phase})")
+        self.phase, self.timeout_s = phase, timeout_s
+        self.started = phase != "connect"
+
+
+class UpstreamBroken(UpstreamFault):
+    """The connection died or the answer broke the protocol after the request was sent."""

@@ -1,0 +1,1 @@
+"""The way out: upstream HTTP client, provider registry and the shipped simulator."""

@@ -1,0 +1,1 @@
+"""PostgreSQL behind the ports: hand-written SQL, one module per noun."""
