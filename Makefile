@@ -1,0 +1,70 @@
+# Everything a user or a developer runs. Needs python3 (3.11 or newer) with venv and pip, and make; nothing else.
+# Another Python: make PYTHON=python3.12 <target>.
+# More words for the program behind a target: make demo ARGS=--once
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+CHOSEN := $(if $(filter file,$(origin PYTHON)),,--chosen)
+ENVIRONMENT := @command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found; install Python 3.11 or newer"; exit 1; }; \
+	$(PYTHON) requirements/install.py $(CHOSEN)
+
+# pyright runs on the node that was installed with it and downloads nothing.
+export PYRIGHT_PYTHON_GLOBAL_NODE := 0
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo bench prove test check format lock clean install-dev
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: ## qlaud into .venv, from hash-checked packages; then run .venv/bin/qlaud
+	$(ENVIRONMENT) --project .venv build runtime
+
+demo: install ## a gateway with a simulated provider, to try; ARGS=--once runs the tour and stops
+	@$(BIN)/qlaud demo $(ARGS)
+
+prove: install-dev ## the spending cap under fire: many clients, one key, the provider's bill beside the ledger
+	@$(BIN)/python -m bench.prove $(ARGS)
+
+bench: install ## what the gateway adds to a call, measured here
+	$(ENVIRONMENT) .venv bench
+	@$(BIN)/python -m bench $(ARGS)
+
+test: install-dev ## every gate, then every test
+	$(ENVIRONMENT) .venv-previous sdk-previous
+	@$(MAKE) --no-print-directory gates
+	@echo "== pytest"
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: install-dev gates ## the gates and the fast tests, before each commit
+	@echo "== pytest (tidy, unit, properties)"
+	@$(BIN)/python -m pytest $(wildcard tests/tidy tests/unit tests/properties) $(ARGS)
+
+format: install-dev ## put the layout and the imports in order
+	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
+
+lock: ## write requirements/*.txt from *.in; ARGS=--upgrade moves every pin
+	$(ENVIRONMENT) build/lock lock
+	@requirements/lock.sh build/lock/bin/uv $(ARGS); status=$$?; rm -rf build/lock; exit $$status
+
+clean: ## remove the environments and what the tools left
+	rm -rf .venv .venv-previous build .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
+
+install-dev:
+	$(ENVIRONMENT) --project .venv build dev
+
+# One gate: its name, its output where it fails, its seconds.
+define gate
+@start=$$(date +%s); out=$$($(2) 2>&1); status=$$?; \
+	if [ $$status -ne 0 ]; then echo "$$out"; echo "== $(1): FAILED"; exit $$status; fi; \
+	echo "== $(1): passed in $$(( $$(date +%s) - start )) s"
+endef
+
+.PHONY: gates
+gates:
+	$(call gate,ruff format,$(BIN)/ruff format --check .)
+	$(call gate,ruff check,$(BIN)/ruff check .)
+	$(call gate,pyright,$(BIN)/pyright)
+	$(call gate,lint-imports,$(BIN)/lint-imports --no-cache)
