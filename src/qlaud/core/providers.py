@@ -1,0 +1,88 @@
+"""Providers as facts: where one is, how it is signed in to, which wires it speaks on which paths.
+
+Pure values that flows and plugs share. They are read from the shipped TOML files and the environment by
+`providers.registry`, once at start. A key is a `Secret`: it never shows in a repr, a log line or an error.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+
+class Secret:
+    """A credential that prints as stars; `reveal()` gives it away, at the one place that sends it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value: Final = value
+
+    def reveal(self) -> str:
+        """The credential itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One wire format at one provider."""
+
+    name: str
+    """`messages`, `openai_chat`, `count_tokens`, …"""
+    path: str
+    """Below the provider's base path, beginning with a slash."""
+    limit_field: str = ""
+    """Where the output limit is written; empty where the wire has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One provider, configured or not."""
+
+    slug: str
+    display_name: str
+    origin: str
+    """`https://host[:port]`, no slash at the end; empty for a provider inside the process."""
+    base_path: str
+    """What stands between the origin and a wire's path, such as `/v1`; empty or beginning with a slash."""
+    wires: Mapping[str, Wire]
+    auth_header: str = ""
+    """Lower case."""
+    auth_format: str = "{key}"
+    key_variable: str = ""
+    """The environment variable that holds the key, for messages to the operator; empty when none is needed."""
+    api_key: Secret | None = field(default=None, repr=False)
+    extra_headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Sent with every call unless the caller's own are forwarded."""
+    quirks: frozenset[str] = frozenset()
+
+    @property
+    def configured(self) -> bool:
+        """Whether calls can be made: a key is set, or none is needed."""
+        return self.api_key is not None or not self.key_variable
+
+    def auth_headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The credential as header pairs; empty when there is none."""
+        if self.api_key is None or not self.auth_header:
+            return ()
+        value = self.auth_format.format(key=self.api_key.reveal())
+        return ((self.auth_header.encode("ascii"), value.encode("latin-1")),)
+
+    def target(self, wire: str) -> bytes:
+        """The raw path of a wire. Raises KeyError for a wire it does not speak."""
+        return (self.base_path + self.wires[wire].path).encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Every provider by slug."""
+
+    providers: Mapping[str, Provider]
+
+    def provider(self, slug: str) -> Provider:
+        """The provider called `slug`. Raises KeyError: slugs come from our own files, not from callers."""
+        return self.providers[slug]
