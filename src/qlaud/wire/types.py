@@ -1,0 +1,121 @@
+"""What every wire format gives to the rest: read a request, rewrite it, tap the answer, shape an error.
+
+A wire is pure: bytes in, bytes out, no I/O, no clock. Native passthrough stays byte for byte what it was; only
+`rewrite` changes a body, and only the fields named in `Changes`. May be imported by flows, api and providers.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from qlaud.core.demand import Demand
+from qlaud.core.errors import QlaudError
+from qlaud.core.usage import Metered, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """What a request asks, as far as routing, money and the answer's tap need to know."""
+
+    model: str
+    stream: bool
+    demand: Demand
+    wants_usage: bool
+    """The caller asked for usage in the stream (Anthropic: always true)."""
+    end_user: str | None = None
+    """The caller's own name for its user, at most 512 characters."""
+    limit_fields: tuple[str, ...] = ()
+    """Output limit fields that stand in the body with a number."""
+    uncapped_tools: tuple[int, ...] = ()
+    """Indexes in `tools` of provider tools without `max_uses`: `Changes.max_uses` gives it to them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a body must say before it leaves. Fields left alone are None or False."""
+
+    model: str | None = None
+    max_output: int | None = None
+    """The output limit to send, per candidate."""
+    limit_field: str = "max_tokens"
+    """The field this host knows the limit by; another limit field in the body is renamed to it."""
+    include_usage: bool = False
+    """Ask for usage in the stream (OpenAI chat)."""
+    max_uses: int | None = None
+    """Sent for every provider tool that came without it."""
+
+
+class Tap(Protocol):
+    """Reads the usage out of one answer while its bytes are relayed. Never raises on what a provider sends."""
+
+    output_floor: int
+    """A lower bound of the output tokens generated so far: reported usage, or the number of content deltas."""
+    started: bool
+    """The first content was seen. Comments, pings and role chunks do not count."""
+    complete: bool
+    """Terminal usage or the format's own terminator was seen."""
+    at_boundary: bool
+    """What was relayed ends between two events: only here may events of our own be put in."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The bytes to relay now: `chunk` itself when nothing is withheld."""
+        ...
+
+    def finish(self) -> bytes:
+        """The withheld tail when the answer has ended, b"" if none. Call once, before `outcome`."""
+        ...
+
+    def outcome(self, *, input_bound: int) -> Metered:
+        """What the call used, as far as it was seen.
+
+        `Exact` if terminal usage was seen. `AtLeast` if content or provider work was seen without it: the
+        provider's own input counts where it gave them, else `input_bound` tokens, and the bytes of relayed
+        content as output tokens (each visible token is at least one byte; hidden reasoning is not visible, so
+        the flow keeps this within the hold). `Nothing` if the provider did no billable work, as when the
+        first event is an error.
+        """
+        ...
+
+
+class Wire(Protocol):
+    """One wire format."""
+
+    name: str
+
+    def read_call(self, body: bytes) -> ModelCall:
+        """What `body` asks. Raises InvalidJson, or BadRequest naming the field that is wrong."""
+        ...
+
+    def rewrite(self, body: bytes, call: ModelCall, changes: Changes) -> bytes:
+        """`body` with `changes` put in and every other byte as it was; `body` itself if it says so already.
+
+        `call` is what `read_call` made of the same bytes.
+        """
+        ...
+
+    def tap(self, call: ModelCall, *, strip_usage: bool, content_type: bytes = b"") -> Tap:
+        """A tap for one answer to `call`.
+
+        `content_type` is the answer's own; it tells a stream from a JSON body, and when it is empty the
+        request decides. `strip_usage` hides the usage chunk that only the gateway asked for.
+        """
+        ...
+
+    def error_body(self, error: QlaudError, request_id: str) -> bytes:
+        """The JSON body of an error of our own, in this format's shape."""
+        ...
+
+    def error_event(self, error: QlaudError, request_id: str) -> bytes:
+        """The same within a stream that has begun; the stream ends after it. Needs an event boundary."""
+        ...
+
+    def length_stop(self, tap: Tap, usage: Usage | None = None) -> bytes:
+        """The format's own end of a stream that ran out of output tokens, for a stream the gateway cuts.
+
+        `usage` fills its usage block; without it only the output seen so far is told. Empty for an answer
+        that is not a stream. Needs an event boundary.
+        """
+        ...
+
+    def error_message(self, body: bytes) -> str:
+        """The sentence in a provider's error body, at most 1000 characters, "" if there is none."""
+        ...
