@@ -166,13 +166,5 @@ def public_dsn(dsn: str) -> str:
     return f"{parts.scheme}://{where}{parts.path}"
 
 
-_NOT_UP = (
-    OSError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.TooManyConnectionsError,
-)
-
-
 async def _keep_session(connection: object) -> None:
     """Nothing to reset, see above; asyncpg itself rolls back a transaction that was left open."""
