@@ -34,11 +34,12 @@ bench: install ## what the gateway adds to a call, measured here
 
 test: install-dev ## every gate, then every test
 	$(ENVIRONMENT) .venv-previous sdk-previous
-	@$(MAKE) --no-print-directory gates
+	@$(MAKE) --no-print-directory --keep-going gates
 	@echo "== pytest"
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: install-dev gates ## the gates and the fast tests, before each commit
+check: install-dev ## the gates and the fast tests, before each commit
+	@$(MAKE) --no-print-directory --keep-going gates
 	@echo "== pytest (tidy, unit, properties)"
 	@$(BIN)/python -m pytest $(wildcard tests/tidy tests/unit tests/properties) $(ARGS)
 
@@ -55,16 +56,20 @@ clean: ## remove the environments and what the tools left
 install-dev:
 	$(ENVIRONMENT) --project .venv build dev
 
-# One gate: its name, its output where it fails, its seconds.
+# A gate prints its name and its seconds, and its output where it fails. All of them run, also after a failure.
 define gate
-@start=$$(date +%s); out=$$($(2) 2>&1); status=$$?; \
-	if [ $$status -ne 0 ]; then echo "$$out"; echo "== $(1): FAILED"; exit $$status; fi; \
-	echo "== $(1): passed in $$(( $$(date +%s) - start )) s"
+@start=$$(date +%s); out=$$($(1) 2>&1); status=$$?; \
+	if [ $$status -ne 0 ]; then echo "$$out"; echo "== $(@:gate-%=%): FAILED"; exit $$status; fi; \
+	echo "== $(@:gate-%=%): passed in $$(( $$(date +%s) - start )) s"
 endef
 
-.PHONY: gates
-gates:
-	$(call gate,ruff format,$(BIN)/ruff format --check .)
-	$(call gate,ruff check,$(BIN)/ruff check .)
-	$(call gate,pyright,$(BIN)/pyright)
-	$(call gate,lint-imports,$(BIN)/lint-imports --no-cache)
+.PHONY: gates gate-format gate-lint gate-types gate-layers
+gates: gate-format gate-lint gate-types gate-layers
+gate-format:
+	$(call gate,$(BIN)/ruff format --check .)
+gate-lint:
+	$(call gate,$(BIN)/ruff check .)
+gate-types:
+	$(call gate,$(BIN)/pyright)
+gate-layers:
+	$(call gate,$(BIN)/lint-imports --no-cache)

@@ -41,8 +41,8 @@ VAGUE = {
     "info",
     "process",
 }
-GIVEN_NAMES = {"data_received", "eof_received"}
-"""Names that a protocol of the standard library prescribes."""
+GIVEN_NAMES = {"data_received", "event_data"}
+"""Names that somebody else's protocol prescribes: asyncio's callback, and the `data` field of a server-sent event."""
 
 UNITLESS = re.compile(r"(^|_)(timeout|delay|interval|ttl|backoff)$")
 
