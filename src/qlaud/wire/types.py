@@ -47,12 +47,24 @@ class Changes:
 class Tap(Protocol):
     """Reads the usage out of one answer while its bytes are relayed. Never raises on what a provider sends."""
 
-    output_floor: int
-    """A lower bound of the output tokens generated so far: reported usage, or the number of content deltas."""
-    started: bool
-    """The first content was seen. Comments, pings and role chunks do not count."""
-    complete: bool
-    """Terminal usage or the format's own terminator was seen."""
+    @property
+    def output_floor(self) -> int:
+        """A lower bound of the output tokens generated so far, all candidates together.
+
+        Reported usage, or the number of content deltas that held something.
+        """
+        ...
+
+    @property
+    def started(self) -> bool:
+        """The first content was seen. Comments, pings and role chunks do not count."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """Terminal usage or the format's own terminator was seen. A JSON body: known after `finish`."""
+        ...
+
     at_boundary: bool
     """What was relayed ends between two events: only here may events of our own be put in."""
 

@@ -1,0 +1,92 @@
+"""The Anthropic Messages wire. See `types.Wire` for what each function guarantees."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from qlaud.core.errors import QlaudError
+from qlaud.core.usage import Usage
+from qlaud.wire import anthropic_request, errors
+from qlaud.wire.anthropic_reading import AnthropicReading
+from qlaud.wire.body import read_body
+from qlaud.wire.splice import set_in_items, set_members
+from qlaud.wire.taps import BodyTap, StreamTap
+from qlaud.wire.types import Changes, ModelCall, Tap
+
+
+@dataclass(frozen=True, slots=True)
+class AnthropicWire:
+    """`POST /v1/messages`, as spoken by Anthropic and by the vendors that copied it."""
+
+    name: str = "anthropic"
+
+    def read_call(self, body: bytes) -> ModelCall:
+        """What the request asks. Raises InvalidJson or BadRequest."""
+        return anthropic_request.read_call(body)
+
+    def rewrite(self, body: bytes, call: ModelCall, changes: Changes) -> bytes:
+        """The body with the model, `max_tokens` and `max_uses` put in where they differ."""
+        values: dict[str, bytes] = {}
+        if changes.model is not None and changes.model != call.model:
+            values["model"] = msgspec.json.encode(changes.model)
+        if changes.max_output is not None and changes.max_output != call.demand.max_output:
+            values["max_tokens"] = b"%d" % changes.max_output
+        if changes.max_uses is not None and call.uncapped_tools:
+            uses = {"max_uses": b"%d" % changes.max_uses}
+            tools = bytes(read_body(body)["tools"])
+            values["tools"] = set_in_items(tools, dict.fromkeys(call.uncapped_tools, uses))
+        return set_members(body, values) if values else body
+
+    def tap(self, call: ModelCall, *, strip_usage: bool, content_type: bytes = b"") -> Tap:
+        """A tap; there is nothing to strip on this wire, usage is part of the format."""
+        reading = AnthropicReading(call)
+        if is_stream(call, content_type):
+            return StreamTap(reading, strip_usage=False)
+        return BodyTap(reading)
+
+    def error_body(self, error: QlaudError, request_id: str) -> bytes:
+        """`{"type":"error","error":{...},"request_id":...}`."""
+        return msgspec.json.encode(errors.anthropic_error(error, request_id))
+
+    def error_event(self, error: QlaudError, request_id: str) -> bytes:
+        """`event: error` with the same object."""
+        return _event("error", errors.anthropic_error(error, request_id))
+
+    def length_stop(self, tap: Tap, usage: Usage | None = None) -> bytes:
+        """The end of the open block, `message_delta` with `max_tokens`, `message_stop`."""
+        if not isinstance(tap, StreamTap) or not isinstance(tap.reading, AnthropicReading):
+            return b""
+        reading = tap.reading
+        if reading.stopped:
+            return b""
+        parts: list[bytes] = []
+        if reading.open_block is not None:
+            parts.append(_event("content_block_stop", {"index": reading.open_block}))
+        counts: dict[str, object] = {"output_tokens": tap.output_floor}
+        if usage is not None:
+            counts = {
+                "input_tokens": usage.input_tokens,
+                "cache_creation_input_tokens": usage.cache_write_tokens,
+                "cache_read_input_tokens": usage.cache_read_tokens,
+                "output_tokens": usage.output_tokens,
+            }
+        delta = {"stop_reason": "max_tokens", "stop_sequence": None}
+        parts.append(_event("message_delta", {"delta": delta, "usage": counts}))
+        parts.append(_event("message_stop", {}))
+        return b"".join(parts)
+
+    def error_message(self, body: bytes) -> str:
+        """The provider's sentence."""
+        return errors.provider_message(body)
+
+
+def is_stream(call: ModelCall, content_type: bytes) -> bool:
+    """Whether an answer comes as events: by its content type, else by what the request asked for."""
+    kind = content_type.lower()
+    if b"event-stream" in kind:
+        return True
+    return call.stream and b"json" not in kind
+
+
+def _event(name: str, fields: dict[str, object]) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode({"type": name, **fields}))

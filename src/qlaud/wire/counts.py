@@ -1,0 +1,86 @@
+"""Reads counts out of usage objects, whatever spelling a provider gives them. Never raises. Used by the readings."""
+
+import json
+import math
+from typing import cast
+
+import msgspec
+
+Fields = dict[str, object]
+"""A decoded JSON object."""
+
+LARGEST = 2**53 - 1
+TRIES = 8
+"""Places looked at from the end; a provider's own usage is at the first or second."""
+_decoder = json.JSONDecoder()
+
+
+def count(value: object) -> int | None:
+    """A number >= 0, rounded up: from an int, a float, or a string of one. None for anything else."""
+    if type(value) is int:
+        return value if 0 <= value <= LARGEST else None
+    if isinstance(value, str):
+        try:
+            value = float(value) if len(value) <= 32 else None
+        except ValueError:
+            return None
+    if isinstance(value, float) and math.isfinite(value) and 0 <= value <= LARGEST:
+        return math.ceil(value)
+    return None
+
+
+def number(fields: Fields, name: str) -> int:
+    """The count `name`, 0 if it is absent or makes no sense."""
+    value = fields.get(name)
+    return 0 if value is None else count(value) or 0
+
+
+def word(fields: Fields, name: str) -> str:
+    """The string `name`, "" if it is absent or something else."""
+    value = fields.get(name)
+    return value[:128] if isinstance(value, str) else ""
+
+
+def nested(fields: Fields, name: str) -> Fields:
+    """The object `name`, empty if it is absent or something else."""
+    value = fields.get(name)
+    return cast("Fields", value) if isinstance(value, dict) else {}
+
+
+def objects(fields: Fields, name: str) -> list[Fields]:
+    """The objects in the array `name`, none if it is absent or something else."""
+    value = fields.get(name)
+    if not isinstance(value, list):
+        return []
+    return [cast("Fields", item) for item in cast("list[object]", value) if isinstance(item, dict)]
+
+
+def read_fields(text: bytes | msgspec.Raw) -> Fields | None:
+    """A JSON object decoded, None if it is none."""
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return cast("Fields", value) if isinstance(value, dict) else None
+
+
+def last_object(text: bytes, name: str) -> Fields | None:
+    """The last object called `name` in the end of a JSON text too large to keep, None if there is none.
+
+    The last one, because what a model wrote can hold an object of that name too, and stands before it.
+    """
+    key = b'"%s"' % name.encode()
+    at = text.rfind(key)
+    for _ in range(TRIES):
+        if at < 0:
+            break
+        after = text[at + len(key) :].lstrip()
+        if after[:1] == b":" and after[1:].lstrip()[:1] == b"{":
+            try:
+                value, _ = _decoder.raw_decode(after[1:].lstrip().decode("utf-8", "replace"))
+            except (json.JSONDecodeError, RecursionError):
+                value = None
+            if isinstance(value, dict):
+                return cast("Fields", value)
+        at = text.rfind(key, 0, at)
+    return None

@@ -1,0 +1,85 @@
+"""Error shapes shared by several surfaces: status to type, and the sentence out of a provider's error body.
+
+The tables are section 4.2 of the API contract. Used by the wires and by the management API.
+"""
+
+from collections.abc import Mapping
+
+from qlaud.core.errors import QlaudError
+from qlaud.wire.counts import Fields, read_fields
+
+MESSAGE_CHARS = 1000
+
+ANTHROPIC_TYPES: Mapping[int, str] = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+OPENAI_TYPES: Mapping[int, str] = {402: "insufficient_quota", 409: "conflict_error", 429: "rate_limit_error"}
+
+
+def anthropic_type(status: int) -> str:
+    """The `type` of an error with this status, Anthropic-shaped."""
+    return ANTHROPIC_TYPES.get(status) or ("api_error" if status >= 500 else "invalid_request_error")
+
+
+def openai_type(status: int) -> str:
+    """The `type` of an error with this status, OpenAI-shaped."""
+    return OPENAI_TYPES.get(status) or ("server_error" if status >= 500 else "invalid_request_error")
+
+
+def anthropic_error(error: QlaudError, request_id: str) -> dict[str, object]:
+    """The error object of `/v1/messages`, the management API, threads, search and tools."""
+    inner: dict[str, object] = {
+        "type": anthropic_type(error.status),
+        "message": error.message,
+        "code": error.code,
+    }
+    details = error.details
+    if details is not None:
+        inner["details"] = details
+    return {"type": "error", "error": inner, "request_id": request_id}
+
+
+def openai_error(error: QlaudError) -> dict[str, object]:
+    """The error object of every OpenAI-shaped surface."""
+    param = getattr(error, "param", None)
+    return {
+        "error": {
+            "message": error.message,
+            "type": openai_type(error.status),
+            "param": param if isinstance(param, str) else None,
+            "code": error.code,
+        }
+    }
+
+
+def provider_message(body: bytes) -> str:
+    """The sentence in a provider's error body, at most 1000 characters, "" if there is none.
+
+    Knows `{"error":{"message"}}`, `{"error":"…"}`, `{"message"}`, `{"detail"…}` and plain text, but no HTML page.
+    """
+    fields = read_fields(body[: 64 * 1024])
+    if fields is None:
+        text = body[: 4 * MESSAGE_CHARS].decode("utf-8", "replace").strip()
+        return "" if text[:1] in ("<", "{", "[", "") else text[:MESSAGE_CHARS]
+    return _sentence(fields)[:MESSAGE_CHARS]
+
+
+def _sentence(fields: Fields, depth: int = 3) -> str:
+    for name in ("error", "message", "detail", "err_msg", "msg"):
+        value = fields.get(name)
+        if isinstance(value, str) and value:
+            return value
+        if isinstance(value, dict) and depth:
+            found = _sentence(value, depth - 1)  # pyright: ignore[reportUnknownArgumentType]
+            if found:
+                return found
+    return ""

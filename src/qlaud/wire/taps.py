@@ -1,0 +1,190 @@
+"""The two kinds of tap: over a stream of events, and over one JSON body. The format itself is a `Reading`.
+
+Invariants: what `feed` and `finish` return, joined, is what was fed, but for an event the reading wants hidden;
+memory is bounded whatever arrives; nothing a provider sends raises. A chunk of whole, uninteresting events costs a
+few substring searches and no object: that is the path of nearly every chunk. Made by the wires.
+"""
+
+from typing import Protocol
+
+from qlaud.core.usage import Metered
+from qlaud.wire.sse import event_data, split_events
+
+EVENT_KEEP_BYTES = 64 * 1024
+"""A partial event is kept up to this; no event that carries usage alone is anywhere near it."""
+TAIL_BYTES = 16 * 1024
+"""Of a larger event only its end is kept, where usage stands."""
+BODY_KEEP_BYTES = 1024 * 1024
+"""A JSON answer is kept whole up to this (128k tokens of text are about half of it)."""
+BODY_TAIL_BYTES = 256 * 1024
+
+
+class Reading(Protocol):
+    """What one wire format understands of an answer. Never raises."""
+
+    output_floor: int
+    started: bool
+    complete: bool
+
+    def plain(self, events: bytes) -> bool:
+        """True if these whole events hold nothing to parse; their content is then counted."""
+        ...
+
+    def event(self, text: bytes, relayed: int) -> bool:
+        """Read the data of one event of `relayed` bytes. True if it is a usage event that only we asked for."""
+        ...
+
+    def tail(self, text: bytes, relayed: int) -> None:
+        """Read the end of an event too large to keep."""
+        ...
+
+    def body(self, text: bytes, size: int) -> None:
+        """Read a JSON answer of `size` bytes; `text` is its end when it was too large to keep."""
+        ...
+
+    def outcome(self, *, input_bound: int) -> Metered:
+        """What the call used, as far as it was seen."""
+        ...
+
+
+class StreamTap:
+    """A tap over server-sent events."""
+
+    __slots__ = ("_carry", "_dropped", "_loose", "_reading", "_strip", "at_boundary")
+
+    def __init__(self, reading: Reading, *, strip_usage: bool) -> None:
+        self._reading = reading
+        self._strip = strip_usage
+        self._carry = b""
+        """The event that has begun. When stripping, it is withheld, unless it is loose."""
+        self._loose = False
+        """The event that has begun is too large to keep or to withhold: only its end is kept."""
+        self._dropped = 0
+        self.at_boundary = True
+
+    @property
+    def reading(self) -> Reading:
+        """What was understood so far, for the wire that made this tap."""
+        return self._reading
+
+    @property
+    def output_floor(self) -> int:
+        return self._reading.output_floor
+
+    @property
+    def started(self) -> bool:
+        return self._reading.started
+
+    @property
+    def complete(self) -> bool:
+        return self._reading.complete
+
+    def feed(self, chunk: bytes) -> bytes:
+        if not self._carry and chunk[-2:] == b"\n\n" and self._reading.plain(chunk):
+            return chunk
+        return self._feed_slowly(chunk)
+
+    def finish(self) -> bytes:
+        carry, loose = self._carry, self._loose
+        if not carry:
+            return b""
+        self._carry = b""
+        size = len(carry) + self._dropped
+        hidden = self._end_event(carry)
+        if carry.lstrip()[:1] == b"{":  # a JSON body under a stream's name
+            self._reading.body(carry, size)
+        if not self._strip or loose or hidden:
+            return b""
+        self.at_boundary = False
+        return carry
+
+    def outcome(self, *, input_bound: int) -> Metered:
+        return self._reading.outcome(input_bound=input_bound)
+
+    def _feed_slowly(self, chunk: bytes) -> bytes:
+        carry, loose = self._carry, self._loose
+        events, rest = split_events(carry + chunk if carry else chunk)
+        relay: list[bytes] = []
+        for event in events:
+            hidden = self._end_event(event)
+            if loose:
+                relay.append(event[len(carry) :])
+                loose = False
+            elif not hidden:
+                relay.append(event)
+        self._keep(rest)
+        if loose:
+            relay.append(chunk)
+        elif self._loose:
+            relay.append(rest)
+        self.at_boundary = not (self._loose if self._strip else rest)
+        return b"".join(relay) if self._strip else chunk
+
+    def _keep(self, rest: bytes) -> None:
+        if self._loose or len(rest) > EVENT_KEEP_BYTES:
+            self._loose = True
+            self._dropped += max(len(rest) - TAIL_BYTES, 0)
+            rest = rest[-TAIL_BYTES:]
+        self._carry = rest
+
+    def _end_event(self, event: bytes) -> bool:
+        """Read one whole event. True if the client must not see it."""
+        size = len(event) + self._dropped
+        if self._loose:
+            self._loose, self._dropped = False, 0
+            self._reading.tail(event, size)
+            return False
+        if self._reading.plain(event):
+            return False
+        text = event_data(event)
+        return bool(text) and self._reading.event(text, size) and self._strip
+
+
+class BodyTap:
+    """A tap over one JSON body: read when it has ended, relayed as it comes."""
+
+    __slots__ = ("_chunks", "_kept", "_reading", "_size", "at_boundary")
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._chunks: list[bytes] = []
+        self._kept = 0
+        self._size = 0
+        self.at_boundary = True
+
+    @property
+    def reading(self) -> Reading:
+        """What was understood so far, for the wire that made this tap."""
+        return self._reading
+
+    @property
+    def output_floor(self) -> int:
+        return self._reading.output_floor
+
+    @property
+    def started(self) -> bool:
+        return self._reading.started
+
+    @property
+    def complete(self) -> bool:
+        return self._reading.complete
+
+    def feed(self, chunk: bytes) -> bytes:
+        if not self._reading.started and chunk.strip():
+            self._reading.started = True
+        self._chunks.append(chunk)
+        self._kept += len(chunk)
+        self._size += len(chunk)
+        self.at_boundary = False
+        if self._kept > BODY_KEEP_BYTES:
+            tail = b"".join(self._chunks)[-BODY_TAIL_BYTES:]
+            self._chunks, self._kept = [tail], len(tail)
+        return chunk
+
+    def finish(self) -> bytes:
+        self._reading.body(b"".join(self._chunks), self._size)
+        self._chunks = []
+        return b""
+
+    def outcome(self, *, input_bound: int) -> Metered:
+        return self._reading.outcome(input_bound=input_bound)
