@@ -101,6 +101,18 @@ def settings_in(source: Source) -> set[str]:
     return names
 
 
+def is_read_elsewhere(setting: str, source: Source) -> bool:
+    """Whether config.py leaves the variable to others: a provider's base URL, or one listed in FROM_ELSEWHERE."""
+    listed = {
+        f"QLAUD_{node.value}"
+        for statement in source.tree.body
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "FROM_ELSEWHERE"
+        for node in ast.walk(statement.value)
+        if isinstance(node, ast.Constant)
+    }
+    return setting in listed or setting.endswith("_BASE_URL")
+
+
 def settings_in_tables(text: str) -> set[str]:
     """The settings that have a row of a Markdown table."""
     return {
