@@ -1,0 +1,32 @@
+"""Who calls an endpoint that takes no hold: the key is looked up for this very request, never remembered."""
+
+from qlaud.core.errors import ExpiredKey, InvalidKey, RevokedKey, ScopeTooSmall
+from qlaud.core.keys import Principal, secret_digest
+from qlaud.ports import Clock
+from qlaud.ports_management import Books
+
+
+class Principals:
+    """Looks callers up."""
+
+    def __init__(self, books: Books, clock: Clock) -> None:
+        self._books, self._clock = books, clock
+
+    async def of(self, secret: str) -> Principal:
+        """The owner of `secret`. Raises InvalidKey, RevokedKey, ExpiredKey, StoreUnavailable."""
+        async with self._books.lookup() as session:
+            found = await session.keys.find_credential(secret_digest(secret))
+        if found is None:
+            raise InvalidKey
+        if found.revoked_at is not None:
+            raise RevokedKey
+        if found.expires_at is not None and found.expires_at <= self._clock.now_ms():
+            raise ExpiredKey
+        return found.principal
+
+    async def admin(self, secret: str) -> Principal:
+        """As `of`, for the control plane. Raises ScopeTooSmall too."""
+        principal = await self.of(secret)
+        if principal.scope != "admin":
+            raise ScopeTooSmall
+        return principal
