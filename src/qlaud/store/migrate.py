@@ -23,7 +23,13 @@ MIGRATION_TIMEOUT_S = 3600.0
 
 LOCK = "SELECT pg_advisory_xact_lock($1)"
 NO_LIMIT = "SET LOCAL statement_timeout = 0"
-HAS_TABLE = "SELECT to_regclass('schema_migrations') IS NOT NULL"
+# Not to_regclass(): a session that looked before may go on not seeing a table that another one made since.
+HAS_TABLE = """
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_tables
+     WHERE tablename = 'schema_migrations' AND schemaname = ANY (current_schemas(false))
+)
+"""
 APPLIED = "SELECT number, name, checksum, program FROM schema_migrations ORDER BY number"
 MAKE_TABLE = """
 CREATE TABLE schema_migrations (
@@ -132,7 +138,7 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
             await connection.execute(MAKE_TABLE)
         await connection.execute(migration.sql, timeout=MIGRATION_TIMEOUT_S)
         await connection.execute(RECORD, migration.number, migration.name, migration.checksum, __version__)
-    except asyncpg.InsufficientPrivilegeError as fault:
+    except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidSchemaNameError) as fault:
         raise MigrationRefused(
             f"the database user may not apply {migration.name} ({fault}): let its owner run `qlaud migrate`, "
             f"or `GRANT CREATE, USAGE ON SCHEMA public TO <that user>`"

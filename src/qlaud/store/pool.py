@@ -150,8 +150,9 @@ def unavailable_when_lost() -> Generator[None]:
     except LOST as fault:
         raise StoreUnavailable from fault
     except asyncpg.InterfaceError as fault:
-        # asyncpg has one class for a closed connection and for our own mistakes.
-        if "clos" not in str(fault):
+        # asyncpg has one class for our own mistakes, for a closed connection, and for one of the pool whose server
+        # went away while it was lent out ("has been released back to the pool").
+        if not any(sign in str(fault) for sign in ("closed", "closing", "released back to the pool")):
             raise
         raise StoreUnavailable from fault
 
