@@ -107,6 +107,10 @@ def test_settings_are_read_from_names_and_from_fields() -> None:
     derived = 'PREFIX = "QLAUD_"\nclass Settings:\n    port: int\n    idle_timeout_s: float\n'
     assert product_rules.settings_in(Source("c.py", named)) == {"QLAUD_PORT"}
     assert product_rules.settings_in(Source("c.py", derived)) == {"QLAUD_PORT", "QLAUD_IDLE_TIMEOUT_S"}
+    elsewhere = Source("c.py", 'FROM_ELSEWHERE = frozenset({"CONFIG"})')
+    assert product_rules.is_read_elsewhere("QLAUD_CONFIG", elsewhere)
+    assert product_rules.is_read_elsewhere("QLAUD_OPENAI_BASE_URL", elsewhere)
+    assert not product_rules.is_read_elsewhere("QLAUD_PORT", elsewhere)
     assert product_rules.settings_in_tables("QLAUD_A is\n| `QLAUD_B` | 1 |") == {"QLAUD_B"}
 
 
