@@ -5,7 +5,7 @@ unit costs: a price of $3 per million tokens is 3_000_000 picos a token. Costs a
 rounded up to `Micros` once per usage event, so every total is a sum of whole micros.
 """
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
 from typing import NewType
 
 from qlaud.core.errors import InvalidAmount
@@ -19,6 +19,9 @@ MARKUP_BASE_BP = 10_000
 MAX_MICROS = 2**53 - 1
 """The largest amount taken as input: exact in every JSON reader, nine billion dollars."""
 
+_EXACT = Context(prec=64, traps=[InvalidOperation, Inexact, Overflow])
+"""Never rounds: what does not fit is refused."""
+
 
 def micros_from_usd(value: Decimal | int | str, *, field: str) -> Micros:
     """The exact amount of `value` dollars. Raises InvalidAmount beyond six decimals, negative or absurd."""
@@ -26,8 +29,8 @@ def micros_from_usd(value: Decimal | int | str, *, field: str) -> Micros:
         dollars = value if isinstance(value, Decimal) else Decimal(value)
         if not dollars.is_finite():
             raise InvalidAmount(field, "is not a finite number")
-        scaled = dollars.scaleb(6)
-    except InvalidOperation:
+        scaled = _EXACT.scaleb(_EXACT.create_decimal(dollars), 6)
+    except DecimalException:
         raise InvalidAmount(field, "is not a number") from None
     if scaled != scaled.to_integral_value():
         raise InvalidAmount(field, "has more than 6 decimals")
