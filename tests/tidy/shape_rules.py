@@ -26,6 +26,7 @@ ONLY_IMPORTERS = {
     "qlaud.providers": ("src/qlaud/providers/*", "src/qlaud/app.py"),
     "qlaud.outbound": ("src/qlaud/outbound/*", "src/qlaud/app.py"),
     "qlaud.api": ("src/qlaud/api/*", "src/qlaud/app.py"),
+    "qlaud.system": ("src/qlaud/app.py",),
     "qlaud.dashboard": ("src/qlaud/dashboard/*", "src/qlaud/app.py"),
 }
 
