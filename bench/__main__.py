@@ -18,6 +18,7 @@ from bench.stats import growth_mb
 
 SOAK_SLICES = 20
 GROWTH_LIMIT_MB = 4.0
+NOISY = 0.1
 NOTES = f"""\
 One contender at a time works, alone on its core; load generator, fake provider and PostgreSQL share another.
 Medians of the rounds; (n x): ratio to nginx in the same round; added: less no proxy at all in the same round.
@@ -104,7 +105,12 @@ def _print(
 def _noise(results: report.Results) -> str:
     measured = [figures for name, figures in results.items() if name != report.BASE]
     shares = [share for figures in measured for share in figures.get("foreign_share", ())]
-    return f"other work on the contender's core: {max(shares):.0%} at most" if shares else ""
+    if not shares:
+        return ""
+    said = f"other work on the contender's core while it was saturated: {max(shares):.0%} at most"
+    return (
+        said if max(shares) < NOISY else said + "; req/s and latency of this run say little, CPU figures more"
+    )
 
 
 def _arguments() -> argparse.Namespace:
