@@ -5,7 +5,6 @@ from tests.tidy import purity_rules, shape_rules, suite_rules, text_rules
 from tests.tidy.sources import Rule, findings
 
 CODE = ("src/*.py",)
-PURE = ("src/qlaud/core/*.py", "src/qlaud/wire/*.py")
 TOLD = ("src/qlaud/core/*.py", "src/qlaud/flows/*.py", "src/qlaud/ports*.py")
 NOUNS = ("src/qlaud/core/*.py", "src/qlaud/ports*.py")
 TERMINAL = ("/cli.py", "/cli/", "/demo", "/__main__.py")
@@ -26,7 +25,7 @@ RULES: list[tuple[Rule, tuple[str, ...]]] = [
     (purity_rules.floats_near_money, purity_rules.MONEY_PATHS),
     (purity_rules.floats_in_sql, ("src/*.sql",)),
     (purity_rules.wall_clock, CODE),
-    (purity_rules.dice, PURE),
+    (purity_rules.dice, CODE),
     (suite_rules.sleeps, SUITE),
     (suite_rules.skips, SUITE),
     (suite_rules.verdicts, SUITE),

@@ -1,10 +1,13 @@
 """What is written about the project, compared with the project."""
 
+import dataclasses
 import os
 import re
 
 from tests.tidy import product_rules, text_rules
 from tests.tidy.sources import exists, findings, paths, source, sources
+
+from qlaud.config import Settings
 
 CONFIG = "src/qlaud/config.py"
 ERRORS = "src/qlaud/core/errors.py"
@@ -49,6 +52,20 @@ def test_every_setting_has_a_row_in_a_table_and_every_row_a_setting() -> None:
         f"README's table of settings lacks {sorted(read - told)}: name, default, unit, meaning"
     )
     assert not unread, f"README's table of settings has {sorted(unread)}, which config.py does not read"
+
+
+def test_every_setting_is_explained_in_the_words_of_its_own_definition() -> None:
+    """From the day README.md exists."""
+    if not (exists(CONFIG) and exists("README.md")):
+        return
+    rows = [
+        line for one in sources("README.md", "docs/settings.md") for line in one.lines if line.startswith("|")
+    ]
+    for setting in dataclasses.fields(Settings):
+        name, text = f"`QLAUD_{setting.name.upper()}`", setting.metadata["doc"]
+        assert any(name in row and text in row for row in rows), (
+            f"no row of the table says {name} and {text!r}"
+        )
 
 
 def test_every_setting_named_anywhere_is_one_that_config_reads() -> None:
