@@ -10,7 +10,7 @@ from qlaud.wire import anthropic_request, errors
 from qlaud.wire.anthropic_reading import AnthropicReading
 from qlaud.wire.body import read_body
 from qlaud.wire.splice import set_in_items, set_members
-from qlaud.wire.taps import BodyTap, StreamTap
+from qlaud.wire.taps import StreamTap, tap_for
 from qlaud.wire.types import Changes, ModelCall, Tap
 
 
@@ -31,18 +31,15 @@ class AnthropicWire:
             values["model"] = msgspec.json.encode(changes.model)
         if changes.max_output is not None and changes.max_output != call.demand.max_output:
             values["max_tokens"] = b"%d" % changes.max_output
+        members = read_body(body) if values or call.uncapped_tools else {}
         if changes.max_uses is not None and call.uncapped_tools:
             uses = {"max_uses": b"%d" % changes.max_uses}
-            tools = bytes(read_body(body)["tools"])
-            values["tools"] = set_in_items(tools, dict.fromkeys(call.uncapped_tools, uses))
-        return set_members(body, values) if values else body
+            values["tools"] = set_in_items(bytes(members["tools"]), dict.fromkeys(call.uncapped_tools, uses))
+        return set_members(body, values, members=members) if values else body
 
     def tap(self, call: ModelCall, *, strip_usage: bool, content_type: bytes = b"") -> Tap:
         """A tap; there is nothing to strip on this wire, usage is part of the format."""
-        reading = AnthropicReading(call)
-        if is_stream(call, content_type):
-            return StreamTap(reading, strip_usage=False)
-        return BodyTap(reading)
+        return tap_for(AnthropicReading(call), call, strip_usage=False, content_type=content_type)
 
     def error_body(self, error: QlaudError, request_id: str) -> bytes:
         """`{"type":"error","error":{...},"request_id":...}`."""
@@ -78,14 +75,6 @@ class AnthropicWire:
     def error_message(self, body: bytes) -> str:
         """The provider's sentence."""
         return errors.provider_message(body)
-
-
-def is_stream(call: ModelCall, content_type: bytes) -> bool:
-    """Whether an answer comes as events: by its content type, else by what the request asked for."""
-    kind = content_type.lower()
-    if b"event-stream" in kind:
-        return True
-    return call.stream and b"json" not in kind
 
 
 def _event(name: str, fields: dict[str, object]) -> bytes:

@@ -127,7 +127,8 @@ class AnthropicReading:
 
     def outcome(self, *, input_bound: int) -> Metered:
         seen = anthropic_usage.read_usage(self._usage, self._call.demand, self._served_model)
-        if self._totals_seen and self._ended and anthropic_usage.is_whole(self._usage):
+        whole = seen.prompt_tokens > 0 and anthropic_usage.is_whole(self._usage)
+        if self._totals_seen and self._ended and whole:
             return Exact(seen)
         if not (self._work_seen or self.started):
             return Nothing()
@@ -148,6 +149,8 @@ class AnthropicReading:
         if usage:
             self._fold(usage)
             self._totals_seen = True
+            # cumulative: it stands for all content so far
+            self._content_bytes = number(usage, "output_tokens") or self._content_bytes
         delta = read_fields(event.delta) if event.delta else None
         if delta and delta.get("stop_reason") is not None:
             self._ended = True

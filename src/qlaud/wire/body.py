@@ -66,14 +66,13 @@ def member_spans(
     `members` is what `read_members` found in the same text. Raises BadRequest for a member that stands twice.
     """
     spans: dict[str, tuple[int, int, int, int]] = {}
-    view = memoryview(text)
     at = text.index(b"{") + 1
     while key_match := _KEY.match(text, at):
         key = _text(Raw(key_match[1]))
         value = members[key]
         start = key_match.end()
         end = start + len(value)
-        after = _AFTER.match(text, end) if view[start:end] == memoryview(value) else None
+        after = _AFTER.match(text, end) if text.startswith(bytes(value), start) else None
         if after is None or key in spans:
             raise BadRequest(f"`{key}` stands twice in {name}", param=key)
         spans[key] = (*key_match.span(1), start, end)

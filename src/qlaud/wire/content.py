@@ -22,12 +22,14 @@ class Block(msgspec.Struct):
     source: Raw = NOTHING
     content: Raw = NOTHING
     image_url: Raw = NOTHING
+    prompt_cache_breakpoint: Raw = NOTHING
 
 
 class Message(msgspec.Struct):
     """One message of a conversation: a text, or blocks."""
 
     content: str | list[Block] | None = None
+    audio: Raw = NOTHING
 
 
 class Source(msgspec.Struct):

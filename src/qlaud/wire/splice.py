@@ -7,37 +7,43 @@ there has its value replaced, one that is not there is put right after the openi
 
 from collections.abc import Mapping
 
-from qlaud.wire.body import item_spans, member_spans, read_members
+from qlaud.wire.body import Members, item_spans, member_spans, read_members
 
 Edit = tuple[int, int, bytes]
 """Start, end, and what stands there instead."""
 
 
 def set_members(
-    text: bytes, values: Mapping[str, bytes], *, renames: Mapping[str, str] | None = None
+    text: bytes,
+    values: Mapping[str, bytes],
+    *,
+    renames: Mapping[str, str] | None = None,
+    members: Members | None = None,
 ) -> bytes:
     """The object `text` with the members of `values` (name to JSON value) set.
 
     `renames` (old name to new) puts another name on a member that is there; `values` then knows it by the new
-    one. `text` itself when every value stands there already.
+    one. `members` is what `read_members` found in `text`, if the caller has it. `text` itself when every value
+    stands there already.
     """
-    members = read_members(text, "the body")
-    spans = member_spans(text, members)
+    members = read_members(text, "the body") if members is None else members
     edits: list[Edit] = []
-    for old, new in (renames or {}).items():
-        name_start, name_end, value_start, value_end = spans.pop(old)
-        edits.append((name_start, name_end, b'"%s"' % new.encode()))
-        spans[new] = (name_start, name_end, value_start, value_end)
-    fresh: list[bytes] = []
-    for key, value in values.items():
-        span = spans.get(key)
-        if span is None:
-            fresh.append(b'"%s":%s' % (key.encode(), value))
-        elif text[span[2] : span[3]] != value:
-            edits.append((span[2], span[3], value))
+    fresh = {key: value for key, value in values.items() if key not in members}
+    if len(fresh) < len(values) or renames:
+        spans = member_spans(text, members)
+        for old, new in (renames or {}).items():
+            name_start, name_end, value_start, value_end = spans.pop(old)
+            edits.append((name_start, name_end, b'"%s"' % new.encode()))
+            spans[new] = (name_start, name_end, value_start, value_end)
+            fresh.pop(new, None)
+        for key, value in values.items():
+            span = spans.get(key)
+            if span is not None and text[span[2] : span[3]] != value:
+                edits.append((span[2], span[3], value))
     if fresh:
         opening = text.index(b"{") + 1
-        edits.append((opening, opening, b",".join(fresh) + (b"," if members else b"")))
+        put = b",".join(b'"%s":%s' % (key.encode(), value) for key, value in fresh.items())
+        edits.append((opening, opening, put + b"," if members else put))
     return apply(text, edits)
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from qlaud.core.usage import Metered
 from qlaud.wire.sse import event_data, split_events
+from qlaud.wire.types import ModelCall, Tap
 
 EVENT_KEEP_BYTES = 64 * 1024
 """A partial event is kept up to this; no event that carries usage alone is anywhere near it."""
@@ -143,13 +144,14 @@ class StreamTap:
 class BodyTap:
     """A tap over one JSON body: read when it has ended, relayed as it comes."""
 
-    __slots__ = ("_chunks", "_kept", "_reading", "_size", "at_boundary")
+    __slots__ = ("_chunks", "_kept", "_reading", "_size", "at_boundary", "started")
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._chunks: list[bytes] = []
         self._kept = 0
         self._size = 0
+        self.started = False
         self.at_boundary = True
 
     @property
@@ -162,16 +164,11 @@ class BodyTap:
         return self._reading.output_floor
 
     @property
-    def started(self) -> bool:
-        return self._reading.started
-
-    @property
     def complete(self) -> bool:
         return self._reading.complete
 
     def feed(self, chunk: bytes) -> bytes:
-        if not self._reading.started and chunk.strip():
-            self._reading.started = True
+        self.started = self.started or bool(chunk.strip())
         self._chunks.append(chunk)
         self._kept += len(chunk)
         self._size += len(chunk)
@@ -188,3 +185,11 @@ class BodyTap:
 
     def outcome(self, *, input_bound: int) -> Metered:
         return self._reading.outcome(input_bound=input_bound)
+
+
+def tap_for(reading: Reading, call: ModelCall, *, strip_usage: bool, content_type: bytes) -> Tap:
+    """A tap for an answer that comes as events or as one body: by its content type, else as `call` asked."""
+    kind = content_type.lower()
+    if b"event-stream" in kind or (call.stream and b"json" not in kind):
+        return StreamTap(reading, strip_usage=strip_usage)
+    return BodyTap(reading)

@@ -91,7 +91,10 @@ class Tap(Protocol):
 class Wire(Protocol):
     """One wire format."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Its name, as in `anthropic`."""
+        ...
 
     def read_call(self, body: bytes) -> ModelCall:
         """What `body` asks. Raises InvalidJson, or BadRequest naming the field that is wrong."""
