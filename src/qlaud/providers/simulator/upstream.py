@@ -62,7 +62,7 @@ class SimulatedResponse:
             # Yields to the loop even when unpaced, as a socket would: a long answer must not starve the rest.
             await (self._pause(self._pace_s) if self._pace_s else asyncio.sleep(0))
         portion = self._next
-        self._next = self._portion() if portion else b""
+        self._next = self._portion()
         return portion
 
     def close(self) -> None:
