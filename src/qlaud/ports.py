@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from qlaud.core.ids import RequestId
+from qlaud.core.ledger import Admission, Charged, Hold, HoldAsk, Settlement
+from qlaud.core.money import Micros
+
 Headers = Sequence[tuple[bytes, bytes]]
 """Header pairs, names in lower case, in wire order."""
 
@@ -102,3 +106,35 @@ class UpstreamSlow(UpstreamFault):
 
 class UpstreamBroken(UpstreamFault):
     """The connection died or the answer broke the protocol after the request was sent."""
+
+
+class LedgerStore(Protocol):
+    """The durable ledger. Implemented by `store.ledger`."""
+
+    async def hold(self, ask: HoldAsk, *, has_waited: bool) -> Admission:
+        """Take the hold, or say why not. Raises StoreUnavailable when the database does not answer in time."""
+        ...
+
+    async def settle(self, settlement: Settlement) -> Charged:
+        """Post, release and write the event, once per hold; returns when that is durable."""
+        ...
+
+    async def extend(self, hold: Hold, *, add_micros: Micros, add_output: int) -> bool:
+        """Whether the hold grew by this much."""
+        ...
+
+    async def void(self, hold: Hold) -> None:
+        """Give back the hold of a call that never left this machine; no event."""
+        ...
+
+    async def renew(self, ids: Sequence[RequestId]) -> None:
+        """Say that the calls behind these holds are still ours."""
+        ...
+
+    async def sweep_lost(self, *, lost_after_ms: int, limit: int) -> list[tuple[UUID, Micros]]:
+        """Mark holds nobody renewed as lost; returns (id, amount) of each."""
+        ...
+
+    async def void_orphans(self) -> int:
+        """Give back holds whose caller left before the answer came; returns how many."""
+        ...

@@ -54,6 +54,7 @@ class Credential:
     principal: Principal
     revoked_at: int | None
     expires_at: int | None
+    allowed_models: tuple[str, ...] | None
 
 
 class KeyRows(Protocol):

@@ -53,7 +53,7 @@ class Sealed(msgspec.Struct, array_like=True, frozen=True):
 Verb = Callable[[Session], Awaitable[Answer]]
 
 
-class Once:
+class Idempotency:
     """Runs verbs in a transaction, at most once per slot."""
 
     def __init__(self, books: Books, clock: Clock, dice: Dice) -> None:

@@ -3,7 +3,7 @@
 from qlaud.core.errors import ExpiredKey, InvalidKey, RevokedKey, ScopeTooSmall
 from qlaud.core.keys import Principal, secret_digest
 from qlaud.ports import Clock
-from qlaud.ports_management import Books
+from qlaud.ports_management import Books, Credential
 
 
 class Principals:
@@ -14,6 +14,10 @@ class Principals:
 
     async def of(self, secret: str) -> Principal:
         """The owner of `secret`. Raises InvalidKey, RevokedKey, ExpiredKey, StoreUnavailable."""
+        return (await self.credential(secret)).principal
+
+    async def credential(self, secret: str) -> Credential:
+        """The key as it stands now, with the models it may use. Raises as `of`."""
         async with self._books.lookup() as session:
             found = await session.keys.find_credential(secret_digest(secret))
         if found is None:
@@ -22,7 +26,7 @@ class Principals:
             raise RevokedKey
         if found.expires_at is not None and found.expires_at <= self._clock.now_ms():
             raise ExpiredKey
-        return found.principal
+        return found
 
     async def admin(self, secret: str) -> Principal:
         """As `of`, for the control plane. Raises ScopeTooSmall too."""

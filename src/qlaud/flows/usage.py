@@ -44,7 +44,7 @@ class Settled:
     total_cost_micros: Micros
 
 
-class UsageReader:
+class UsageReports:
     """The verbs."""
 
     def __init__(self, books: Books, clock: Clock) -> None:

@@ -14,7 +14,7 @@ from qlaud.ports_management import Credential, KeyFilter, NewKey
 from qlaud.store.connection import Connection, Row
 
 FIND_CREDENTIAL = """
-SELECT id, account_id, scope, mode, revoked_at, expires_at FROM keys WHERE secret_sha256 = $1
+SELECT id, account_id, scope, mode, revoked_at, expires_at, allowed_models FROM keys WHERE secret_sha256 = $1
 """
 
 # $1 is the moment whose period is shown.
@@ -112,7 +112,10 @@ class KeyRows:
         if row is None:
             return None
         principal = Principal(KeyId(row["id"]), AccountId(row["account_id"]), row["scope"], row["mode"])
-        return Credential(principal, row["revoked_at"], row["expires_at"])
+        allowed = row["allowed_models"]
+        return Credential(
+            principal, row["revoked_at"], row["expires_at"], None if allowed is None else tuple(allowed)
+        )
 
     async def insert(self, new: NewKey) -> None:
         """Store it."""

@@ -1,0 +1,161 @@
+"""Paths that take no hold and are not management: token counts, the list of models, metrics. Plain ASGI.
+
+The list of models has the shape of the SDK that asks: `anthropic-version` means Anthropic's, otherwise OpenAI's.
+"""
+
+import hmac
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from qlaud.api.inference import JSON_TYPE, ClientLeft, EdgeTerms, Receive, Scope, Send, read_body
+from qlaud.api.surfaces import ANTHROPIC, OPENAI_CHAT, Surface
+from qlaud.core.catalog import Model
+from qlaud.core.clock import iso_text
+from qlaud.core.credentials import read_secret
+from qlaud.core.errors import Internal, InvalidKey, MissingKey, QlaudError
+from qlaud.core.ids import RequestId
+from qlaud.flows.calls import Incoming
+from qlaud.flows.free import Free
+from qlaud.ports import Headers
+from qlaud.telemetry import Metrics
+from qlaud.wire.types import Wire
+
+logger = logging.getLogger("qlaud.api")
+
+MODELS_SINCE_S = 1_700_000_000
+"""Catalog entries have no birthday; SDKs want one."""
+
+Stored = Callable[[], Awaitable[Mapping[str, tuple[str, float]]]]
+
+
+class FreeEdge:
+    """Serves what costs nothing."""
+
+    def __init__(
+        self, free: Free, metrics: Metrics, stored: Stored, terms: EdgeTerms, *, metrics_token: str
+    ) -> None:
+        self._free = free
+        self._metrics = metrics
+        self._stored = stored
+        self._terms = terms
+        self._metrics_token = metrics_token
+
+    async def count_tokens(
+        self, surface: Surface, scope: Scope, receive: Receive, send: Send, head: list[tuple[bytes, bytes]]
+    ) -> None:
+        """`POST …/count_tokens`."""
+
+        async def answer() -> tuple[int, Headers, bytes]:
+            headers: Headers = scope["headers"]
+            secret = read_secret(headers, scope["path"], scope["query_string"])
+            body = await read_body(receive, headers, self._terms)
+            counted = await self._free.count_tokens(
+                Incoming(
+                    id=RequestId(scope["qlaud.request_id"]),
+                    secret=secret,
+                    wire=surface.wire,
+                    wire_name=surface.wire_name,
+                    surface=surface.name,
+                    headers=headers,
+                    body=body,
+                    query=scope["query_string"],
+                )
+            )
+            return counted.status, counted.headers, counted.body
+
+        await self._answered(answer, surface.wire, send, head)
+
+    async def models(
+        self, name: str | None, scope: Scope, send: Send, head: list[tuple[bytes, bytes]]
+    ) -> None:
+        """`GET /v1/models` and `/v1/models/{name}`."""
+        headers: Headers = scope["headers"]
+        is_anthropic = scope["path"].startswith("/anthropic/") or any(
+            key == b"anthropic-version" for key, _ in headers
+        )
+
+        async def answer() -> tuple[int, Headers, bytes]:
+            secret = read_secret(headers, scope["path"], scope["query_string"])
+            shape = _anthropic_model if is_anthropic else _openai_model
+            if name is not None:
+                body: object = shape(await self._free.model(secret, name))
+            else:
+                _, models = await self._free.models(secret)
+                listed = [shape(model) for model in models]
+                body = {"object": "list", "data": listed}
+                if is_anthropic:
+                    ends = (
+                        {"first_id": listed[0]["id"], "last_id": listed[-1]["id"]}
+                        if listed
+                        else {"first_id": None, "last_id": None}
+                    )
+                    body = {"data": listed, "has_more": False, **ends}
+            return 200, [JSON_TYPE], msgspec.json.encode(body)
+
+        await self._answered(answer, ANTHROPIC if is_anthropic else OPENAI_CHAT, send, head)
+
+    async def metrics(self, scope: Scope, send: Send, head: list[tuple[bytes, bytes]]) -> None:
+        """`GET /metrics`, with a token if the deployment has set one."""
+
+        async def answer() -> tuple[int, Headers, bytes]:
+            if self._metrics_token:
+                given = dict(scope["headers"]).get(b"authorization", b"")
+                if not given:
+                    raise MissingKey
+                if not hmac.compare_digest(given, b"Bearer " + self._metrics_token.encode()):
+                    raise InvalidKey
+            text = self._metrics.text(await self._stored())
+            return 200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], text.encode()
+
+        await self._answered(answer, ANTHROPIC, send, head)
+
+    async def _answered(
+        self,
+        answer: Callable[[], Awaitable[tuple[int, Headers, bytes]]],
+        wire: Wire,
+        send: Send,
+        head: list[tuple[bytes, bytes]],
+    ) -> None:
+        request_id = head[0][1].decode()
+        try:
+            status, headers, body = await answer()
+        except ClientLeft:
+            return
+        except QlaudError as error:
+            status, headers, body = _refused(error, wire, request_id)
+        except Exception:
+            logger.exception("a request broke", extra={"request_id": request_id})
+            status, headers, body = _refused(Internal(), wire, request_id)
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [*headers, (b"content-length", b"%d" % len(body)), *head],
+            }
+        )
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _refused(error: QlaudError, wire: Wire, request_id: str) -> tuple[int, Headers, bytes]:
+    headers = [JSON_TYPE, *((name.encode(), value.encode()) for name, value in error.headers.items())]
+    return error.status, headers, wire.error_body(error, request_id)
+
+
+def _openai_model(model: Model) -> dict[str, object]:
+    return {
+        "id": model.slug,
+        "object": "model",
+        "created": MODELS_SINCE_S,
+        "owned_by": model.author or model.hosts[0].provider,
+    }
+
+
+def _anthropic_model(model: Model) -> dict[str, object]:
+    return {
+        "type": "model",
+        "id": model.slug,
+        "display_name": model.display_name or model.slug,
+        "created_at": iso_text(MODELS_SINCE_S * 1000),
+    }

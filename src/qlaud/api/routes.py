@@ -1,0 +1,128 @@
+"""The outermost application: which way a request goes, and what every answer carries: request ids and CORS.
+
+Model surfaces take the hot path; everything else is the management application.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from urllib.parse import unquote
+
+from qlaud.api.free import FreeEdge
+from qlaud.api.inference import InferenceEdge, Message, Receive, Scope, Send
+from qlaud.api.surfaces import COUNT_TOKENS, COUNTING, METRICS, MODELS, SURFACES
+from qlaud.ports import Clock, Ids
+
+logger = logging.getLogger("qlaud.api")
+
+EXPOSED = ", ".join(
+    (
+        "x-request-id, request-id, x-upstream-request-id, x-qlaud-provider, x-qlaud-model, x-qlaud-cost-micros",
+        "x-qlaud-budget-remaining-micros, x-qlaud-max-tokens-applied, x-qlaud-thread-id, x-qlaud-assistant-seq",
+        "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests",
+        "retry-after, x-should-retry, idempotency-replayed",
+    )
+).encode()
+ALWAYS_ALLOWED = "x-api-key, authorization, content-type, accept, last-event-id"
+METHODS = b"GET, POST, PUT, PATCH, DELETE, OPTIONS"
+
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Gateway:
+    """The outermost ASGI application, lifespan excepted."""
+
+    def __init__(
+        self,
+        inference: InferenceEdge,
+        free: FreeEdge,
+        management: AsgiApp,
+        clock: Clock,
+        ids: Ids,
+        *,
+        cors_origins: str,
+    ) -> None:
+        self._inference = inference
+        self._free = free
+        self._management = management
+        self._clock = clock
+        self._ids = ids
+        self._origins = frozenset(
+            origin.strip().encode() for origin in cors_origins.split(",") if origin.strip()
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        request_id = self._ids.uuid(self._clock.now_ms())
+        scope["qlaud.request_id"] = request_id
+        text = str(request_id).encode()
+        head = [(b"x-request-id", text), (b"request-id", text), *self._cors(scope)]
+        method: str = scope["method"]
+        path: str = scope["path"]
+        if method == "POST":
+            surface = SURFACES.get(path)
+            if surface is not None:
+                await self._inference.serve(surface, scope, receive, send, head)
+                return
+            if path in COUNTING:
+                await self._free.count_tokens(COUNT_TOKENS, scope, receive, send, head)
+                return
+        elif method == "GET":
+            collection, _, name = path.partition("/models/")
+            if path in MODELS or (name and collection + "/models" in MODELS):
+                await self._free.models(unquote(name) if name else None, scope, send, head)
+                return
+            if path == METRICS:
+                await self._free.metrics(scope, send, head)
+                return
+        elif method == "OPTIONS":
+            await self._preflight(scope, send, head)
+            return
+        await self._management(scope, receive, adding(send, head))
+
+    def _cors(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        for name, origin in scope["headers"]:
+            if name == b"origin":
+                if b"*" in self._origins:
+                    return [
+                        (b"access-control-allow-origin", b"*"),
+                        (b"access-control-expose-headers", EXPOSED),
+                    ]
+                if origin in self._origins:
+                    return [
+                        (b"access-control-allow-origin", origin),
+                        (b"access-control-expose-headers", EXPOSED),
+                        (b"vary", b"origin"),
+                    ]
+                return []
+        return []
+
+    async def _preflight(self, scope: Scope, send: Send, head: list[tuple[bytes, bytes]]) -> None:
+        asked = b"".join(
+            value for name, value in scope["headers"] if name == b"access-control-request-headers"
+        )
+        headers = [
+            *head,
+            (b"access-control-allow-methods", METHODS),
+            (
+                b"access-control-allow-headers",
+                (ALWAYS_ALLOWED.encode() + b", " + asked) if asked else ALWAYS_ALLOWED.encode(),
+            ),
+            (b"access-control-max-age", b"86400"),
+            (b"content-length", b"2"),
+            (b"content-type", b"application/json"),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"{}", "more_body": False})
+
+
+def adding(send: Send, head: list[tuple[bytes, bytes]]) -> Send:
+    """`send`, with `head` on every answer."""
+    ours = frozenset(name for name, _ in head)
+
+    async def send_with_head(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [pair for pair in message.get("headers", ()) if pair[0] not in ours]
+            message = {**message, "headers": [*kept, *head]}
+        await send(message)
+
+    return send_with_head

@@ -1,0 +1,265 @@
+"""The composition root: the only place that knows every plug, everything joined by hand.
+
+`open_desk` is what the command line needs: the database and the verbs over it. `build` is the gateway as an ASGI
+application, whose lifespan opens everything, drains it at the end and closes it.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from qlaud.api.free import FreeEdge
+from qlaud.api.inference import EdgeTerms, InferenceEdge, Receive, Scope, Send
+from qlaud.api.management import build_management
+from qlaud.api.routes import Gateway
+from qlaud.config import Settings
+from qlaud.flows.accounts import Accounts
+from qlaud.flows.chores import Chores, ChoreTerms
+from qlaud.flows.doctor import Doctor
+from qlaud.flows.free import Free
+from qlaud.flows.holds import Holds
+from qlaud.flows.idempotency import Idempotency
+from qlaud.flows.inference import Inference, Outlets
+from qlaud.flows.keys import Keys
+from qlaud.flows.metered import Metered
+from qlaud.flows.principals import Principals
+from qlaud.flows.pump import PumpTerms
+from qlaud.flows.usage import UsageReports
+from qlaud.flows.wallet import Wallets
+from qlaud.ports import Clock, Ids
+from qlaud.providers.models import Shelf, load_catalog
+from qlaud.providers.simulator import Simulator
+from qlaud.providers.upstream import HttpUpstream, UpstreamLimits, proxy_from_environment
+from qlaud.store.books import Books
+from qlaud.store.embedded import EmbeddedPostgres
+from qlaud.store.ledger import Ledger, Terms
+from qlaud.store.migrate import migrate, packaged, pending
+from qlaud.store.pool import Pool, PoolLimits, open_pool
+from qlaud.system import SystemClock, SystemIds, dice
+from qlaud.telemetry import Metrics
+
+logger = logging.getLogger("qlaud.app")
+
+MS_PER_S = 1000
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The database and the verbs over it, without the hot path."""
+
+    settings: Settings
+    pool: Pool
+    accounts: Accounts
+    keys: Keys
+    usage: UsageReports
+    holds: Holds
+    wallets: Wallets
+    doctor: Doctor
+    principals: Principals
+    once: Idempotency
+    clock: Clock
+    ids: Ids
+
+
+@asynccontextmanager
+async def database_url(settings: Settings, say: Say) -> AsyncGenerator[str]:
+    """Where the database is while the block runs: the operator's own, or a share of the embedded one."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    share = await asyncio.to_thread(EmbeddedPostgres.start, settings.data_dir, say)
+    watching = asyncio.create_task(share.watch())
+    try:
+        yield share.dsn
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        await asyncio.to_thread(share.release)
+
+
+@asynccontextmanager
+async def open_desk(settings: Settings, *, say: Say, dsn: str | None = None) -> AsyncGenerator[Desk]:
+    """The desk over a migrated database. With `dsn` the caller keeps the database; else it is opened here.
+
+    Raises DatabaseUnusable, EmbeddedPostgresFailed, MigrationRefused, each with what to do.
+    """
+    async with AsyncExitStack() as stack:
+        if dsn is None:
+            dsn = await stack.enter_async_context(database_url(settings, say))
+        pool = await open_pool(dsn, PoolLimits(size=settings.database_pool_size))
+        stack.push_async_callback(pool.aclose)
+        async with pool.acquire() as connection:
+            await migrate(connection, packaged(), say)
+        clock, ids = SystemClock(), SystemIds()
+        books = Books(pool.acquire)
+        yield Desk(
+            settings=settings,
+            pool=pool,
+            accounts=Accounts(books, clock, ids, dice),
+            keys=Keys(books, clock, ids, dice),
+            usage=UsageReports(books, clock),
+            holds=Holds(books, clock),
+            wallets=Wallets(books, clock, settings.wallet),
+            doctor=Doctor(books),
+            principals=Principals(books, clock),
+            once=Idempotency(books, clock, dice),
+            clock=clock,
+            ids=ids,
+        )
+
+
+def load_shelf(settings: Settings, environ: Mapping[str, str]) -> Shelf:
+    """Providers, prices and models. Raises what is wrong with a file or a variable."""
+    return load_catalog(
+        env=environ,
+        cache_dir=settings.data_dir / "cache",
+        at_ms=SystemClock().now_ms(),
+        prices_dir=settings.prices_dir,
+    )
+
+
+class App:
+    """The gateway with its lifespan. `begin_drain` may be called before the lifespan ends."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str], say: Say) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._say = say
+        self._stack = AsyncExitStack()
+        self._gateway: Gateway | None = None
+        self._inference: Inference | None = None
+        self._drain_until: float | None = None
+
+    def begin_drain(self) -> None:
+        """The stop signal came: the grace runs from now."""
+        if self._drain_until is None:
+            self._drain_until = asyncio.get_running_loop().time() + self._settings.shutdown_grace_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        assert self._gateway is not None, "requests come after the start"
+        await self._gateway(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self._open()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _open(self) -> None:
+        settings = self._settings
+        desk = await self._stack.enter_async_context(open_desk(settings, say=self._say))
+        shelf = await asyncio.to_thread(load_shelf, settings, self._environ)
+        ledger = Ledger(
+            desk.pool.connect,
+            desk.pool.acquire,
+            desk.clock.now_ms,
+            Terms(settings.markup_bp, settings.wallet == "prepaid", settings.store_timeout_s),
+        )
+        ledger.start()
+        self._stack.push_async_callback(ledger.close, settings.store_timeout_s)
+        upstream = HttpUpstream(
+            UpstreamLimits(
+                connect_timeout_s=settings.connect_timeout_s,
+                first_byte_timeout_s=settings.first_byte_timeout_s,
+                idle_timeout_s=settings.idle_timeout_s,
+                max_connections_per_origin=settings.provider_connections,
+            ),
+            proxy=proxy_from_environment(self._environ),
+        )
+        self._stack.push_async_callback(upstream.aclose)
+        outlets = Outlets(http=upstream, simulator=Simulator(clock=desk.clock))
+        calls = Metered(ledger, desk.clock, hold_wait_s=settings.hold_wait_s)
+        inference = Inference(
+            shelf.catalog,
+            shelf.registry,
+            outlets,
+            calls,
+            desk.principals,
+            clock=desk.clock,
+            terms=_pump_terms(settings),
+        )
+        chores = Chores(
+            inference,
+            calls,
+            ledger,
+            ChoreTerms(settings.hold_renew_s * MS_PER_S, int(settings.hold_lost_after_s * MS_PER_S)),
+        )
+        chore_task = asyncio.create_task(chores.run(), name="chores")
+        self._stack.callback(chore_task.cancel)
+        self._stack.push_async_callback(self._drain)
+        metrics = _metrics(inference, upstream)
+        self._inference = inference
+        self._gateway = _gateway(desk, shelf, inference, outlets, metrics)
+
+    async def _drain(self) -> None:
+        self.begin_drain()
+        assert self._inference is not None and self._drain_until is not None, "opened before"
+        left_s = self._drain_until - asyncio.get_running_loop().time()
+        await self._inference.drain(max(0.0, left_s))
+
+    async def _close(self) -> None:
+        await self._stack.aclose()
+
+
+def build(settings: Settings, environ: Mapping[str, str], say: Say) -> App:
+    """The gateway as an ASGI application."""
+    return App(settings, environ, say)
+
+
+def _pump_terms(settings: Settings) -> PumpTerms:
+    return PumpTerms(
+        markup_bp=settings.markup_bp,
+        buffer_bytes=settings.answer_buffer_bytes,
+        drain_max_ms=settings.drain_max_s * MS_PER_S,
+        client_stall_ms=settings.client_stall_s * MS_PER_S,
+        settle_patience_ms=settings.settle_patience_s * MS_PER_S,
+        drain_by_default=settings.on_disconnect == "drain",
+    )
+
+
+def _metrics(inference: Inference, upstream: HttpUpstream) -> Metrics:
+    metrics = Metrics()
+    metrics.gauge("qlaud_in_flight", "Model calls under way in this worker.", inference.under_way)
+    metrics.gauge(
+        "qlaud_upstream_connections",
+        "Connections to providers of this worker.",
+        lambda: upstream.open_connections,
+    )
+    return metrics
+
+
+def _gateway(desk: Desk, shelf: Shelf, inference: Inference, outlets: Outlets, metrics: Metrics) -> Gateway:
+    settings = desk.settings
+    terms = EdgeTerms(settings.max_body_bytes, settings.body_timeout_s)
+
+    async def stored() -> Mapping[str, tuple[str, float]]:
+        return await desk.usage.gauges()
+
+    async def ready() -> str | None:
+        async with desk.pool.acquire() as connection:
+            todo = await pending(connection, packaged())
+        return f"{len(todo)} migrations are pending" if todo else None
+
+    def count(surface: str, status: int) -> None:
+        metrics.requests[surface, status] += 1
+
+    free = Free(shelf.catalog, shelf.registry, outlets, desk.principals, desk.clock)
+    return Gateway(
+        InferenceEdge(inference, desk.clock, desk.ids, terms, count),
+        FreeEdge(free, metrics, stored, terms, metrics_token=settings.metrics_token),
+        build_management(desk, ready),
+        desk.clock,
+        desk.ids,
+        cors_origins=settings.cors_origins,
+    )

@@ -1,0 +1,78 @@
+"""What the caller is told: the gateway's own headers, and a provider's refusal in words that fit."""
+
+from qlaud.core.errors import (
+    ProviderAuthFailed,
+    ProviderRefused,
+    ProviderTimeout,
+    ProviderUnreachable,
+    QlaudError,
+)
+from qlaud.core.ledger import Hold
+from qlaud.flows.calls import Prepared, Route
+from qlaud.flows.headers import first, to_client, upstream_request_id
+from qlaud.ports import Headers, UpstreamFault, UpstreamSlow
+from qlaud.wire.types import Wire
+
+REFUSES_US = frozenset((401, 402, 403))
+"""Statuses that are about the operator's account at the provider, not about the caller (contract 4.3)."""
+
+RETRY_AFTER_LIMIT_S = 60
+"""A longer wait would put some SDKs to sleep for an hour."""
+
+
+def answer_headers(
+    prepared: Prepared, route: Route, hold: Hold, upstream: Headers, *, drop: frozenset[bytes] = frozenset()
+) -> list[tuple[bytes, bytes]]:
+    """The provider's headers a caller may see, and ours (contract, section 5)."""
+    headers = to_client(upstream, drop=drop)
+    headers.append((b"x-qlaud-provider", route.provider.slug.encode()))
+    headers.append((b"x-qlaud-model", prepared.model.slug.encode()))
+    if theirs := upstream_request_id(upstream):
+        headers.append((b"x-upstream-request-id", theirs))
+    if hold.remaining_micros is not None:
+        headers.append((b"x-qlaud-budget-remaining-micros", b"%d" % max(0, hold.remaining_micros)))
+    if applied := applied_limit(prepared, hold):
+        headers.append((b"x-qlaud-max-tokens-applied", b"%d" % applied))
+    if hold.rpm_limit is not None and hold.rpm_used is not None:
+        headers.append((b"x-ratelimit-limit-requests", b"%d" % hold.rpm_limit))
+        headers.append((b"x-ratelimit-remaining-requests", b"%d" % max(0, hold.rpm_limit - hold.rpm_used)))
+        headers.append((b"x-ratelimit-reset-requests", b"60s"))
+    return headers
+
+
+def applied_limit(prepared: Prepared, hold: Hold) -> int | None:
+    """The output limit the gateway set or lowered because of money, if it did."""
+    if hold.bounded and hold.max_output is not None and hold.max_output != prepared.call.demand.max_output:
+        return hold.max_output
+    return None
+
+
+def is_clamped(prepared: Prepared, hold: Hold) -> bool:
+    """Whether the call got less output than it wanted, because of money."""
+    return (
+        hold.max_output is not None
+        and prepared.ask.want_output is not None
+        and hold.max_output < prepared.ask.want_output
+    )
+
+
+def provider_error(wire: Wire, route: Route, status: int, headers: Headers, body: bytes) -> QlaudError:
+    """What a provider's own error means for the caller."""
+    if status in REFUSES_US:
+        return ProviderAuthFailed(route.provider.display_name)
+    message = wire.error_message(body) or f"{route.provider.display_name} answered with status {status}"
+    return ProviderRefused(status, message, retry_after=_bounded_wait(headers))
+
+
+def fault_error(route: Route, fault: UpstreamFault) -> QlaudError:
+    """What a provider that gave no answer means for the caller."""
+    if isinstance(fault, UpstreamSlow) and fault.started:
+        return ProviderTimeout(route.provider.display_name, fault.phase, fault.timeout_s)
+    return ProviderUnreachable(route.provider.display_name, str(fault))
+
+
+def _bounded_wait(headers: Headers) -> str | None:
+    given = first(headers, (b"retry-after",))
+    if given is None or not given.isdigit():
+        return None
+    return str(min(int(given), RETRY_AFTER_LIMIT_S))

@@ -1,0 +1,83 @@
+"""One model call as values: what came in, where it may go, how its answer is carried back."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from qlaud.core.catalog import Host, Model
+from qlaud.core.demand import Worst
+from qlaud.core.errors import QlaudError
+from qlaud.core.ids import RequestId
+from qlaud.core.ledger import HoldAsk
+from qlaud.core.pricing import RateCard
+from qlaud.core.providers import Provider
+from qlaud.ports import Headers, Upstream
+from qlaud.wire.types import ModelCall, Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request as the edge read it."""
+
+    id: RequestId
+    secret: str
+    wire: Wire
+    wire_name: str
+    """The wire's name in the registry (`messages`, `openai_chat`)."""
+    surface: str
+    headers: Headers
+    body: bytes
+    query: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One host the call may go to, with the price that holds there."""
+
+    host: Host
+    provider: Provider
+    upstream: Upstream
+    card: RateCard | None
+    """None: the model has no price here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call that may ask for its hold."""
+
+    incoming: Incoming
+    call: ModelCall
+    model: Model
+    routes: tuple[Route, ...]
+    """Never empty; tried in this order under one hold."""
+    ask: HoldAsk
+    worst: Worst | None
+    """None without a price."""
+    input_bound: int
+
+
+class Relay(Protocol):
+    """The caller's side of a call. Owned by the edge; the pump writes to it while it lives."""
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """A whole answer at once."""
+        ...
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """The head of an answer whose body follows."""
+        ...
+
+    async def write(self, chunk: bytes) -> None:
+        """The next bytes. Returns when the caller's side can take more."""
+        ...
+
+    async def end(self) -> None:
+        """The clean end of the body."""
+        ...
+
+    async def fail(self, error: QlaudError) -> None:
+        """An error of ours, in the shape of the surface; only before `start`."""
+        ...
+
+    def abort(self) -> None:
+        """Break the connection: the body is not whole and must not look so."""
+        ...

@@ -1,0 +1,131 @@
+"""Calls that cost nothing and take no hold: counting tokens, and the list of models a key may use.
+
+The key is looked up for each, so a revoked one gets nothing.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from qlaud.core.catalog import Catalog, Model
+from qlaud.core.errors import ProviderNotConfigured
+from qlaud.core.keys import Principal, mode_of
+from qlaud.core.providers import Registry
+from qlaud.flows.answers import REFUSES_US, fault_error, provider_error
+from qlaud.flows.calls import Incoming, Route
+from qlaud.flows.decoding import decoder_for
+from qlaud.flows.headers import to_client, to_upstream
+from qlaud.flows.inference import SIMULATOR, Outlets
+from qlaud.flows.principals import Principals
+from qlaud.ports import Clock, Headers, UpstreamFault, UpstreamRequest
+from qlaud.wire.types import Changes
+
+COUNT_TOKENS = "count_tokens"
+BYTES_PER_TOKEN = 4
+"""Of an estimate where the provider has nothing to ask; text in English."""
+ANSWER_LIMIT_BYTES = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class FreeAnswer:
+    """A whole answer."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Free:
+    """Verbs without a price."""
+
+    def __init__(
+        self, catalog: Catalog, registry: Registry, outlets: Outlets, principals: Principals, clock: Clock
+    ) -> None:
+        self._catalog = catalog
+        self._registry = registry
+        self._outlets = outlets
+        self._principals = principals
+        self._clock = clock
+
+    async def count_tokens(self, incoming: Incoming) -> FreeAnswer:
+        """The provider's own count, or an estimate that says so where it offers none."""
+        await self._principals.of(incoming.secret)
+        call = incoming.wire.read_call(incoming.body)
+        model = self._catalog.resolve(call.model)
+        route = self._counting_route(incoming, model)
+        if route is None:
+            estimate = -(-call.demand.input_tokens // BYTES_PER_TOKEN)
+            body = msgspec.json.encode({"input_tokens": estimate, "estimated": True})
+            return FreeAnswer(200, [(b"content-type", b"application/json")], body)
+        name = route.host.upstream_name(call.model)
+        request = UpstreamRequest(
+            method="POST",
+            origin=route.provider.origin,
+            target=route.provider.target(COUNT_TOKENS) + (b"?" + incoming.query if incoming.query else b""),
+            headers=to_upstream(
+                incoming.headers,
+                stream=True,
+                extra=(*route.provider.extra_headers, *route.provider.auth_headers()),
+            ),
+            body=incoming.wire.rewrite(
+                incoming.body, call, Changes(model=None if name == call.model else name)
+            ),
+        )
+        return await self._asked(route, request, incoming)
+
+    async def models(self, secret: str) -> tuple[Principal, list[Model]]:
+        """The models this key may call now, by slug."""
+        credential = await self._principals.credential(secret)
+        usable = [
+            model
+            for model in self._catalog.models
+            if self._available(model, credential.principal) and _allows(credential.allowed_models, model.slug)
+        ]
+        return credential.principal, sorted(usable, key=lambda model: model.slug)
+
+    async def model(self, secret: str, name: str) -> Model:
+        """One of them, by slug or alias. Raises ModelNotFound."""
+        await self._principals.of(secret)
+        return self._catalog.resolve(name)
+
+    def _available(self, model: Model, principal: Principal) -> bool:
+        if principal.mode == "test":
+            return True
+        return any(self._registry.provider(host.provider).configured for host in model.hosts)
+
+    def _counting_route(self, incoming: Incoming, model: Model) -> Route | None:
+        is_test = mode_of(incoming.secret) == "test"
+        for host in model.hosts:
+            provider = self._registry.provider(SIMULATOR if is_test else host.provider)
+            if incoming.wire_name not in host.wires or COUNT_TOKENS not in provider.wires:
+                continue
+            if not provider.configured:
+                raise ProviderNotConfigured(provider.display_name, provider.key_variable)
+            return Route(host, provider, self._outlets.of(provider), None)
+        return None
+
+    async def _asked(self, route: Route, request: UpstreamRequest, incoming: Incoming) -> FreeAnswer:
+        try:
+            response = await route.upstream.send(request)
+            try:
+                decoder = decoder_for(response.headers)
+                body = b""
+                while len(body) < ANSWER_LIMIT_BYTES and (chunk := await response.read()):
+                    body += decoder.decode(chunk)
+            finally:
+                response.close()
+        except UpstreamFault as fault:
+            raise fault_error(route, fault) from fault
+        if response.status >= 500 or response.status == 429 or response.status in REFUSES_US:
+            raise provider_error(incoming.wire, route, response.status, response.headers, body)
+        return FreeAnswer(
+            response.status,
+            to_client(response.headers, drop=frozenset((b"content-encoding", b"content-length"))),
+            body,
+        )
+
+
+def _allows(allowed: tuple[str, ...] | None, slug: str) -> bool:
+    if allowed is None:
+        return True
+    return any(slug == name or (name.endswith("*") and slug.startswith(name[:-1])) for name in allowed)

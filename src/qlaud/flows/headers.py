@@ -1,0 +1,104 @@
+"""Which headers cross the gateway (contract, sections 5 and 10). Everything not named here passes untouched.
+
+A caller's credentials, cookies, and who it came through never go upstream; the operator's organisation, cookies
+and rate limits never come back.
+"""
+
+from collections.abc import Iterable
+
+from qlaud.ports import Headers
+
+HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+CREDENTIALS = frozenset(
+    (b"authorization", b"x-api-key", b"api-key", b"xi-api-key", b"x-goog-api-key", b"cookie")
+)
+FORWARDING = frozenset((b"forwarded", b"via", b"x-real-ip", b"cf-connecting-ip", b"true-client-ip"))
+TENANCY = frozenset(
+    (
+        b"openai-organization",
+        b"openai-project",
+        b"anthropic-organization-id",
+        b"anthropic-workspace-id",
+        b"x-goog-user-project",
+    )
+)
+OURS = frozenset(
+    (
+        b"host",
+        b"content-length",
+        b"expect",
+        b"accept-encoding",
+        b"idempotency-key",
+        b"x-request-id",
+        b"request-id",
+    )
+)
+
+NOT_SENT = HOP_BY_HOP | CREDENTIALS | FORWARDING | TENANCY | OURS
+NOT_SENT_PREFIXES = (b"x-forwarded-", b"x-qlaud-")
+NOT_RETURNED = (
+    HOP_BY_HOP
+    | TENANCY
+    | frozenset((b"set-cookie", b"x-request-id", b"request-id", b"alt-svc", b"strict-transport-security"))
+)
+NOT_RETURNED_PREFIXES = (b"anthropic-ratelimit-", b"x-ratelimit-", b"access-control-", b"cf-")
+
+ENCODINGS_WE_READ = (b"gzip", b"deflate", b"identity")
+
+
+def to_upstream(headers: Headers, *, stream: bool, extra: Headers) -> list[tuple[bytes, bytes]]:
+    """The headers a call leaves with: the caller's, less what is not sent, with `extra` in place of its twins.
+
+    Of the caller's `accept-encoding` stays what the tap can read; a stream is asked for unencoded.
+    """
+    given = {name for name, _ in headers}
+    sent = [pair for pair in headers if pair[0] not in NOT_SENT and not pair[0].startswith(NOT_SENT_PREFIXES)]
+    for name, value in extra:
+        if name not in given or name in NOT_SENT:
+            sent.append((name, value))
+    sent.append((b"accept-encoding", b"identity" if stream else _readable(headers)))
+    return sent
+
+
+def to_client(headers: Headers, *, drop: frozenset[bytes] = frozenset()) -> list[tuple[bytes, bytes]]:
+    """The provider's headers that a caller gets to see, less `drop`."""
+    return [
+        pair
+        for pair in headers
+        if pair[0] not in NOT_RETURNED
+        and pair[0] not in drop
+        and not pair[0].startswith(NOT_RETURNED_PREFIXES)
+    ]
+
+
+def upstream_request_id(headers: Headers) -> bytes | None:
+    """The provider's own id of the call."""
+    return first(headers, (b"request-id", b"x-request-id"))
+
+
+def first(headers: Headers, names: Iterable[bytes]) -> bytes | None:
+    """The value of the first header that has one of these names, in order of the names."""
+    for wanted in names:
+        for name, value in headers:
+            if name == wanted:
+                return value
+    return None
+
+
+def _readable(headers: Headers) -> bytes:
+    asked = first(headers, (b"accept-encoding",))
+    if asked is None:
+        return b"identity"
+    kept = [part for part in asked.split(b",") if part.split(b";")[0].strip().lower() in ENCODINGS_WE_READ]
+    return b",".join(kept).strip() or b"identity"

@@ -1,0 +1,170 @@
+"""A model call: resolve the model, bound its cost, take the hold, hand over to a pump.
+
+Nothing goes upstream before the hold stands. From then on the pump owns the money.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from qlaud.core.catalog import Catalog, Host, Model
+from qlaud.core.demand import Demand, Worst
+from qlaud.core.errors import BadRequest, ProviderNotConfigured, QlaudError, ShuttingDown
+from qlaud.core.keys import mode_of, secret_digest
+from qlaud.core.ledger import CallFacts, HoldAsk
+from qlaud.core.money import Micros
+from qlaud.core.pricing import NotPriced
+from qlaud.core.providers import Provider, Registry
+from qlaud.flows.calls import Incoming, Prepared, Relay, Route
+from qlaud.flows.metered import Metered
+from qlaud.flows.principals import Principals
+from qlaud.flows.pump import Pump, PumpTerms
+from qlaud.ports import Clock, Upstream
+
+FLOOR_TOKENS = 256
+"""An output limit is not lowered below this by money, unless the caller asked for less (contract 6.3)."""
+
+LARGEST_LIMIT = 2**31 - 1
+UNPRICED = "unpriced"
+SIMULATOR = "sim"
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """The ways out: over HTTP to providers, or to the simulator within the process."""
+
+    http: Upstream
+    simulator: Upstream
+
+    def of(self, provider: Provider) -> Upstream:
+        """The way to `provider`."""
+        return self.http if provider.origin else self.simulator
+
+
+class Inference:
+    """Admits model calls and keeps their pumps."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        registry: Registry,
+        outlets: Outlets,
+        calls: Metered,
+        principals: Principals,
+        *,
+        clock: Clock,
+        terms: PumpTerms,
+    ) -> None:
+        self._catalog = catalog
+        self._registry = registry
+        self._outlets = outlets
+        self._calls = calls
+        self._principals = principals
+        self._clock = clock
+        self._terms = terms
+        self._pumps: dict[Pump, asyncio.Task[None]] = {}
+        self._draining = False
+
+    async def open(self, incoming: Incoming, relay: Relay) -> Pump:
+        """The pump of an admitted call, already running. Raises the QlaudError that refuses it."""
+        if self._draining:
+            raise ShuttingDown
+        try:
+            prepared = self.prepare(incoming)
+        except QlaudError:
+            await self._principals.of(incoming.secret)  # a caller nobody knows learns nothing but that
+            raise
+        hold = await self._calls.admit(prepared.ask)
+        pump = Pump(prepared, hold, relay, self._calls, self._clock, terms=self._terms)
+        task = pump.start()
+        self._pumps[pump] = task
+        task.add_done_callback(lambda _: self._pumps.pop(pump, None))
+        return pump
+
+    def prepare(self, incoming: Incoming) -> Prepared:
+        """The call with its routes and its bound. Raises what is wrong with it, before any money is touched."""
+        call = incoming.wire.read_call(incoming.body)
+        model = self._catalog.resolve(call.model)
+        routes = self._routes(incoming, model)
+        demand = call.demand
+        want = min(demand.max_output if demand.max_output is not None else model.max_output, LARGEST_LIMIT)
+        worst = dearest(routes, demand, model.context_window, self._terms.markup_bp)
+        floor = min(want, max(FLOOR_TOKENS, demand.thinking_budget + 1))
+        card = routes[0].card
+        ask = HoldAsk(
+            id=incoming.id,
+            secret_sha256=secret_digest(incoming.secret),
+            facts=CallFacts(
+                model=model.slug,
+                provider=routes[0].provider.slug,
+                surface=incoming.surface,
+                price_version=card.version if card is not None else UNPRICED,
+                end_user_id=call.end_user,
+            ),
+            is_priced=worst is not None,
+            unbounded_tool=demand.unbounded_tool,
+            want_output=want,
+            want_micros=worst.micros(want) if worst is not None else Micros(0),
+            floor_micros=worst.micros(floor) if worst is not None else Micros(0),
+            base_picos=worst.base_picos if worst is not None else 0,
+            slope_picos=worst.slope_picos if worst is not None else 0,
+            no_limit=demand.max_output is None,
+        )
+        window = model.context_window
+        bound = demand.input_tokens if window is None else min(demand.input_tokens, window)
+        return Prepared(incoming, call, model, routes, ask, worst, bound)
+
+    async def tick(self) -> None:
+        """Look after time limits of calls under way."""
+        for pump in list(self._pumps):
+            await pump.tick()
+
+    def under_way(self) -> int:
+        """How many calls have a pump."""
+        return len(self._pumps)
+
+    async def drain(self, grace_s: float) -> None:
+        """Take no more calls, let those under way end for `grace_s`, then settle the rest with what was seen."""
+        self._draining = True
+        if self._pumps:
+            await asyncio.wait(self._pumps.values(), timeout=grace_s)
+        for pump in list(self._pumps):
+            pump.shut_down()
+        if self._pumps:
+            await asyncio.wait(self._pumps.values())
+
+    def _routes(self, incoming: Incoming, model: Model) -> tuple[Route, ...]:
+        now = self._clock.now_ms()
+        speaking = [host for host in model.hosts if incoming.wire_name in host.wires]
+        if not speaking:
+            spoken = ", ".join(sorted({wire for host in model.hosts for wire in host.wires}))
+            raise BadRequest(
+                f'model "{model.slug}" is not served on this surface; it speaks: {spoken}', param="model"
+            )
+        if mode_of(incoming.secret) == "test":
+            simulator = self._registry.provider(SIMULATOR)
+            host = speaking[0]
+            return (Route(host, simulator, self._outlets.simulator, host.card_at(now)),)
+        routes = [self._route(host, now) for host in speaking]
+        ready = tuple(route for route in routes if route.provider.configured)
+        if not ready:
+            missing = routes[0].provider
+            raise ProviderNotConfigured(missing.display_name, missing.key_variable)
+        return ready
+
+    def _route(self, host: Host, now: int) -> Route:
+        provider = self._registry.provider(host.provider)
+        return Route(host, provider, self._outlets.of(provider), host.card_at(now))
+
+
+def dearest(routes: tuple[Route, ...], demand: Demand, window: int | None, markup_bp: int) -> Worst | None:
+    """The bound over every host the call may reach; None if one of them has no price for it."""
+    base = slope = 0
+    for route in routes:
+        if route.card is None:
+            return None
+        try:
+            worst = route.card.worst(demand, context_window=window, markup_bp=markup_bp)
+        except NotPriced:
+            return None
+        base, slope = max(base, worst.base_picos), max(slope, worst.slope_picos)
+    return Worst(base, slope, markup_bp)

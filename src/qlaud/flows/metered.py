@@ -1,0 +1,122 @@
+"""Hold before a call leaves, settle when it has ended: the only way to spend money.
+
+    admit   one guarded statement on key and wallet; waits up to `hold_wait_s` while the money is only tied up
+    settle  posts the cost, releases the rest and writes the usage event, once per hold, durably
+    renew   says every few seconds that the calls in flight are still owned here
+
+Whoever gets a `Hold` owns the call: it must end in `settle`, or in `void` if nothing left this machine.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from qlaud.core.errors import QlaudError
+from qlaud.core.ids import RequestId
+from qlaud.core.ledger import Admission, Charged, Hold, HoldAsk, Refused, Settlement, Wait
+from qlaud.core.money import Micros
+from qlaud.ports import Clock, LedgerStore
+
+LOOK_AGAIN_S = 0.1
+"""Money may also be freed by another process, which wakes nobody here."""
+
+
+@dataclass(slots=True)
+class InFlight:
+    """One hold owned by this process."""
+
+    hold: Hold
+    secret_sha256: bytes
+    renewed_ticks_ms: float
+
+
+class Metered:
+    """The holds this process owns, and the ledger behind them."""
+
+    def __init__(self, ledger: LedgerStore, clock: Clock, *, hold_wait_s: float) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._hold_wait_s = hold_wait_s
+        self._in_flight: dict[RequestId, InFlight] = {}
+        self._waiting: dict[bytes, set[asyncio.Event]] = {}
+
+    async def admit(self, ask: HoldAsk) -> Hold:
+        """The hold for this call. Raises the QlaudError that refuses it; then nothing was charged to any limit."""
+        admission = await self._ledger.hold(ask, has_waited=False)
+        if isinstance(admission, Wait):
+            admission = await self._wait(ask)
+        match admission:
+            case Hold():
+                self._in_flight[ask.id] = InFlight(admission, ask.secret_sha256, self._clock.ticks_ms())
+                return admission
+            case Refused(error):
+                raise error
+            case Wait():
+                raise AssertionError("a caller who has waited is not told to wait")
+
+    async def settle(self, settlement: Settlement) -> Charged:
+        """End a call. Returns when it is durable; is tried until it is."""
+        try:
+            return await self._ledger.settle(settlement)
+        finally:
+            self._leave(settlement.hold.id)
+
+    async def void(self, hold: Hold) -> None:
+        """Give the hold back: the call never left this machine."""
+        try:
+            await self._ledger.void(hold)
+        finally:
+            self._leave(hold.id)
+
+    async def extend(self, hold: Hold, *, add_micros: Micros, add_output: int) -> bool:
+        """Whether the hold could grow while its call runs."""
+        try:
+            return await self._ledger.extend(hold, add_micros=add_micros, add_output=add_output)
+        except QlaudError:
+            return False
+
+    async def renew(self, *, older_than_ms: float) -> int:
+        """Renew the holds that were not renewed for that long; returns how many."""
+        now = self._clock.ticks_ms()
+        due = [entry for entry in self._in_flight.values() if now - entry.renewed_ticks_ms >= older_than_ms]
+        if due:
+            await self._ledger.renew([entry.hold.id for entry in due])
+            for entry in due:
+                entry.renewed_ticks_ms = now
+        return len(due)
+
+    def in_flight(self) -> int:
+        """How many calls this process owns."""
+        return len(self._in_flight)
+
+    def held(self) -> Iterator[Hold]:
+        """Their holds."""
+        return (entry.hold for entry in self._in_flight.values())
+
+    async def _wait(self, ask: HoldAsk) -> Admission:
+        deadline = self._clock.ticks_ms() + self._hold_wait_s * 1000
+        freed = asyncio.Event()
+        waiters = self._waiting.setdefault(ask.secret_sha256, set())
+        waiters.add(freed)
+        try:
+            while (left_ms := deadline - self._clock.ticks_ms()) > 0:
+                try:
+                    async with asyncio.timeout(min(LOOK_AGAIN_S, left_ms / 1000)):
+                        await freed.wait()
+                except TimeoutError:
+                    pass
+                freed.clear()
+                admission = await self._ledger.hold(ask, has_waited=False)
+                if not isinstance(admission, Wait):
+                    return admission
+            return await self._ledger.hold(ask, has_waited=True)
+        finally:
+            waiters.discard(freed)
+            if not waiters:
+                self._waiting.pop(ask.secret_sha256, None)
+
+    def _leave(self, hold_id: RequestId) -> None:
+        entry = self._in_flight.pop(hold_id, None)
+        if entry is not None:
+            for freed in self._waiting.get(entry.secret_sha256, ()):
+                freed.set()

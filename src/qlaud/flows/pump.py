@@ -1,0 +1,289 @@
+"""The task that owns the money of one call, from its hold to its settlement.
+
+It sends the call, reads the provider's answer to its end, lets the tap read the usage, and relays what it reads
+to the caller while there is one. A caller that leaves, a provider that dies and a shutdown each end here, in
+exactly one settlement; a crash leaves the hold, which is found lost. Invariant: `_settle` runs once.
+
+    whole    the answer is buffered (up to a limit), settled, then relayed with its cost in a header
+    stream   relayed as it comes, settled at its end; when it runs past its hold, the hold grows or it is cut
+    refused  the provider's error: the hold is released, unless the body says that it billed
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+from qlaud.core.errors import Internal, ProviderRefused, QlaudError, ShuttingDown
+from qlaud.core.ledger import Charged, Hold
+from qlaud.core.usage import AtLeast, Exact, Nothing, Usage
+from qlaud.core.usage import Metered as Outcome
+from qlaud.flows.answers import answer_headers, fault_error, is_clamped, provider_error
+from qlaud.flows.caller import Caller
+from qlaud.flows.calls import Prepared, Relay, Route
+from qlaud.flows.decoding import Identity, decoder_for
+from qlaud.flows.headers import first, upstream_request_id
+from qlaud.flows.limit import OutputLimit
+from qlaud.flows.metered import Metered
+from qlaud.flows.reach import NotReached, reach
+from qlaud.flows.settling import Ending, settlement_of
+from qlaud.ports import Clock, Headers, UpstreamFault, UpstreamResponse
+from qlaud.wire.types import Tap
+
+logger = logging.getLogger("qlaud.pump")
+
+ERROR_BODY_LIMIT_BYTES = 65_536
+EVENT_STREAM = b"text/event-stream"
+ENCODED = frozenset((b"content-encoding", b"content-length"))
+LENGTH = frozenset((b"content-length",))
+
+Cut = Literal["client left", "drained too long", "shutdown"]
+
+
+@dataclass(frozen=True, slots=True)
+class PumpTerms:
+    """What the deployment says about calls under way."""
+
+    markup_bp: int
+    buffer_bytes: int
+    """Whole answers up to this size wait for their settlement and carry their cost."""
+    drain_max_ms: float
+    client_stall_ms: float
+    settle_patience_ms: float
+    """How long a whole answer waits for a ledger that does not answer."""
+    drain_by_default: bool
+
+
+class Pump:
+    """One call under way. `run` is its task; the edge tells it when the caller has left."""
+
+    def __init__(
+        self, prepared: Prepared, hold: Hold, relay: Relay, calls: Metered, clock: Clock, *, terms: PumpTerms
+    ) -> None:
+        self._prepared, self._hold, self._calls = prepared, hold, calls
+        self._clock, self._terms = clock, terms
+        self._caller = Caller(relay, clock)
+        self._route: Route = prepared.routes[0]
+        self._response: UpstreamResponse | None = None
+        self._tap: Tap | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._cut: Cut | None = None
+        self._status = 200
+        self._began = clock.ticks_ms()
+        self._first_token_ms: int | None = None
+        self._settling_since: float | None = None
+        self._unanswered: tuple[Headers, bytes] | None = None
+        self._settled = False
+
+    def start(self) -> "asyncio.Task[None]":
+        """Begin. The task never raises."""
+        self._task = asyncio.create_task(self.run())
+        return self._task
+
+    def client_left(self) -> None:
+        """The caller's connection is gone: drain or cancel, as its key says."""
+        if self._caller.gone or self._settled:
+            return
+        self._caller.leave()
+        policy = self._hold.on_disconnect
+        if policy == "cancel" or (policy is None and not self._terms.drain_by_default):
+            self._cut_off("client left")
+
+    def shut_down(self) -> None:
+        """No more time: settle with what was seen."""
+        self._cut_off("shutdown")
+
+    async def tick(self) -> None:
+        """Look after the limits that pass with time. Called about once a second."""
+        now = self._clock.ticks_ms()
+        gone_since = self._caller.gone_since
+        if gone_since is not None and now - gone_since > self._terms.drain_max_ms:
+            self._cut_off("drained too long")
+        elif self._task is not None and self._caller.blocked_ms(now) > self._terms.client_stall_ms:
+            self._caller.give_up(self._task)
+        elif self._settling_since is not None and now - self._settling_since > self._terms.settle_patience_ms:
+            await self._answer_waiting()
+
+    async def run(self) -> None:
+        """The whole life of the call."""
+        try:
+            await self._serve()
+        except asyncio.CancelledError:
+            if self._cut is None or self._settled:
+                raise
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+            logger.info("a call was cut", extra={"request_id": str(self._hold.id), "reason": self._cut})
+            await self._end_broken(ShuttingDown())
+        except Exception:
+            logger.exception("a call broke", extra={"request_id": str(self._hold.id)})
+            await self._end_broken(Internal())
+        finally:
+            if self._response is not None:
+                self._response.close()
+
+    async def _serve(self) -> None:
+        reached = await reach(self._prepared, self._hold)
+        self._route = reached.route
+        if isinstance(reached, NotReached):
+            error = fault_error(reached.route, reached.fault)
+            await self._settle(self._input_only() if reached.fault.started else Nothing(), error.status)
+            await self._caller.fail(error)
+            return
+        self._response = response = reached.response
+        self._status = response.status
+        content_type = first(response.headers, (b"content-type",)) or b""
+        self._tap = tap = self._prepared.incoming.wire.tap(
+            self._prepared.call,
+            strip_usage=self._prepared.call.stream and not self._prepared.call.wants_usage,
+            content_type=content_type,
+        )
+        try:
+            if response.status >= 400:
+                await self._refused(response, tap)
+            elif content_type.startswith(EVENT_STREAM):
+                await self._stream(response, tap)
+            else:
+                await self._whole(response, tap)
+        except UpstreamFault as fault:
+            await self._end_broken(fault_error(self._route, fault))
+
+    async def _refused(self, response: UpstreamResponse, tap: Tap) -> None:
+        decoder = decoder_for(response.headers)
+        body = b""
+        while len(body) < ERROR_BODY_LIMIT_BYTES and (chunk := await response.read()):
+            body += decoder.decode(chunk)
+        tap.feed(body)
+        tap.finish()
+        await self._settle(self._outcome(tap), response.status)
+        error = provider_error(
+            self._prepared.incoming.wire, self._route, response.status, response.headers, body
+        )
+        if isinstance(error, ProviderRefused) and response.status < 500 and response.status != 429:
+            await self._caller.answer(response.status, self._headers(response.headers, ENCODED), body)
+        else:
+            await self._caller.fail(error)
+
+    async def _whole(self, response: UpstreamResponse, tap: Tap) -> None:
+        decoder = decoder_for(response.headers)
+        parts: list[bytes] = []
+        size = 0
+        while chunk := await response.read():
+            tap.feed(decoder.decode(chunk))
+            size += len(chunk)
+            if size <= self._terms.buffer_bytes:
+                parts.append(chunk)
+                continue
+            if not self._caller.head_sent:
+                await self._caller.start(self._status, self._headers(response.headers, frozenset()))
+            await self._caller.write(b"".join((*parts, chunk)))
+            parts.clear()
+        tap.finish()
+        headers = self._headers(response.headers, LENGTH)
+        if not self._caller.head_sent:
+            self._unanswered = (headers, b"".join(parts))
+        charged = await self._settle(self._outcome(tap), response.status)
+        if self._unanswered is not None:
+            headers.append((b"x-qlaud-cost-micros", b"%d" % charged.cost_micros))
+            await self._answer_waiting()
+        elif size > self._terms.buffer_bytes:
+            await self._caller.end()
+
+    async def _stream(self, response: UpstreamResponse, tap: Tap) -> None:
+        decoder = decoder_for(response.headers)
+        limit = OutputLimit(self._hold, self._prepared)
+        caller = self._caller
+        await caller.start(
+            self._status,
+            self._headers(response.headers, LENGTH if isinstance(decoder, Identity) else ENCODED),
+        )
+        while chunk := await response.read():
+            relayed = tap.feed(decoder.decode(chunk))
+            if self._first_token_ms is None and tap.started:
+                self._first_token_ms = self._elapsed_ms()
+            await caller.write(relayed)
+            if tap.output_floor > limit.tokens and not await limit.grow(self._calls, tap.output_floor):
+                await self._end_at_cap(response, tap)
+                return
+        await caller.write(tap.finish())
+        await self._settle(self._outcome(tap), response.status)
+        await caller.end()
+
+    async def _end_at_cap(self, response: UpstreamResponse, tap: Tap) -> None:
+        """The provider ran past its limit and no more can be held: end with the format's own length stop."""
+        response.close()
+        outcome = self._outcome(tap)
+        used = outcome.usage if isinstance(outcome, (AtLeast, Exact)) else None
+        whole = tap.at_boundary
+        if whole:
+            await self._caller.write(self._prepared.incoming.wire.length_stop(tap, used))
+        await self._settle(outcome, self._status)
+        if whole:
+            await self._caller.end()
+        else:
+            self._caller.abort()
+
+    async def _end_broken(self, error: QlaudError) -> None:
+        """The answer stopped before its end: settle what was seen, and do not let it look whole."""
+        if self._response is not None:
+            self._response.close()
+        if self._settled:
+            self._caller.abort()
+            return
+        tap = self._tap
+        tail = tap.finish() if tap is not None else b""
+        outcome = self._outcome(tap) if tap is not None else self._input_only()
+        if isinstance(outcome, Nothing) and self._status < 400:
+            outcome = self._input_only()  # the provider had taken the call
+        await self._settle(outcome, error.status)
+        if not self._caller.head_sent:
+            await self._caller.fail(error)
+        elif tap is not None and self._prepared.call.stream and tap.at_boundary:
+            await self._caller.write(
+                tail + self._prepared.incoming.wire.error_event(error, str(self._hold.id))
+            )
+            await self._caller.end()
+        else:
+            self._caller.abort()
+
+    async def _settle(self, outcome: Outcome, status: int) -> Charged:
+        assert not self._settled, "a call settles once"
+        self._settled = True
+        self._settling_since = self._clock.ticks_ms()
+        upstream_id = upstream_request_id(self._response.headers) if self._response is not None else None
+        ending = Ending(
+            metered=outcome,
+            status=status,
+            latency_ms=self._elapsed_ms(),
+            first_token_ms=self._first_token_ms,
+            upstream_request_id=upstream_id.decode("latin-1") if upstream_id else None,
+            clamped=is_clamped(self._prepared, self._hold),
+        )
+        settlement = settlement_of(self._prepared, self._route, self._hold, ending, self._terms.markup_bp)
+        charged = await self._calls.settle(settlement)
+        self._settling_since = None
+        return charged
+
+    async def _answer_waiting(self) -> None:
+        """Relay the whole answer that waits for its settlement, once."""
+        waiting, self._unanswered = self._unanswered, None
+        if waiting is not None:
+            await self._caller.answer(self._status, *waiting)
+
+    def _outcome(self, tap: Tap) -> Outcome:
+        return tap.outcome(input_bound=self._prepared.input_bound)
+
+    def _input_only(self) -> AtLeast:
+        return AtLeast(Usage(input_tokens=self._prepared.input_bound))
+
+    def _headers(self, upstream: Headers, drop: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
+        return answer_headers(self._prepared, self._route, self._hold, upstream, drop=drop)
+
+    def _cut_off(self, reason: Cut) -> None:
+        if self._cut is None and not self._settled and self._task is not None:
+            self._cut = reason
+            self._task.cancel()
+
+    def _elapsed_ms(self) -> int:
+        return int(self._clock.ticks_ms() - self._began)

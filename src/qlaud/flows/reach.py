@@ -1,0 +1,107 @@
+"""Sends one call to the first of its hosts that takes it, all under the same hold.
+
+The next host is tried only while the last one cannot have worked on the call: it was not reached, or it answered
+429 or 5xx without a sign of having billed. Nothing is retried after a timeout of an accepted call.
+"""
+
+from dataclasses import dataclass
+
+from qlaud.core.ledger import Hold
+from qlaud.flows.calls import Prepared, Route
+from qlaud.flows.headers import to_upstream
+from qlaud.ports import UpstreamFault, UpstreamRequest, UpstreamResponse
+from qlaud.wire.types import Changes
+
+OVERLOADED = frozenset((429, 500, 502, 503, 504, 529))
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A host answered."""
+
+    route: Route
+    response: UpstreamResponse
+
+
+@dataclass(frozen=True, slots=True)
+class NotReached:
+    """No host gave an answer; `fault` is that of the last one tried."""
+
+    route: Route
+    fault: UpstreamFault
+
+
+async def reach(prepared: Prepared, hold: Hold) -> Reached | NotReached:
+    """The answer of the first host that takes the call, or the last fault."""
+    last = len(prepared.routes) - 1
+    for number, route in enumerate(prepared.routes):
+        try:
+            response = await route.upstream.send(request_for(prepared, route, hold))
+        except UpstreamFault as fault:
+            if fault.started or number == last:
+                return NotReached(route, fault)
+            continue
+        if number < last and response.status in OVERLOADED:
+            response.close()
+            continue
+        return Reached(route, response)
+    raise AssertionError("a prepared call has a route")
+
+
+def request_for(prepared: Prepared, route: Route, hold: Hold) -> UpstreamRequest:
+    """The call as it leaves for `route`: the caller's bytes, with the limit that was held made true."""
+    incoming, call, provider = prepared.incoming, prepared.call, route.provider
+    wire = provider.wires[incoming.wire_name]
+    name = route.host.upstream_name(call.model)
+    sent_limit = limit_to_send(prepared, route, hold)
+    body = incoming.wire.rewrite(
+        incoming.body,
+        call,
+        Changes(
+            model=None if name == call.model else name,
+            max_output=sent_limit,
+            limit_field=limit_field(route, wire.limit_field),
+            include_usage=call.stream and not call.wants_usage and INCLUDE_USAGE in provider.quirks,
+            max_uses=DEFAULT_MAX_USES if call.uncapped_tools else None,
+        ),
+    )
+    target = provider.target(incoming.wire_name)
+    if incoming.query:
+        target = target + b"?" + incoming.query
+    return UpstreamRequest(
+        method="POST",
+        origin=provider.origin,
+        target=target,
+        headers=to_upstream(
+            incoming.headers, stream=call.stream, extra=(*provider.extra_headers, *provider.auth_headers())
+        ),
+        body=body,
+    )
+
+
+DEFAULT_MAX_USES = 5
+"""Uses of a provider's own tool that are held, and sent, when the caller names no number (contract 6.2)."""
+
+LIMIT_REQUIRED = "limit_required"
+"""Quirk of a host that refuses a call without an output limit."""
+
+INCLUDE_USAGE = "include_usage"
+"""Quirk of a host that tells a stream's usage only when asked to."""
+
+OLD_LIMIT_FIELD = "max_tokens"
+"""Quirk of a host that knows the output limit by its older name only."""
+
+
+def limit_to_send(prepared: Prepared, route: Route, hold: Hold) -> int | None:
+    """The output limit to write into the body, or None to leave what stands there."""
+    given = prepared.call.demand.max_output
+    if hold.bounded and hold.max_output is not None and hold.max_output != given:
+        return hold.max_output
+    if given is None and LIMIT_REQUIRED in route.provider.quirks:
+        return prepared.model.max_output or prepared.model.default_max_tokens
+    return None
+
+
+def limit_field(route: Route, of_wire: str) -> str:
+    """The name this host knows the output limit by."""
+    return OLD_LIMIT_FIELD if OLD_LIMIT_FIELD in route.host.quirks | route.provider.quirks else of_wire

@@ -1,0 +1,78 @@
+"""From what a call used to what it costs: the last step before the ledger. Pure."""
+
+import logging
+from dataclasses import dataclass, replace
+
+from qlaud.core.ledger import Hold, Settlement
+from qlaud.core.money import Micros
+from qlaud.core.pricing import Charge, NotPriced
+from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
+from qlaud.flows.calls import Prepared, Route
+
+logger = logging.getLogger("qlaud.settling")
+
+FREE = Charge(Micros(0), Micros(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a call ended, as far as its event tells."""
+
+    metered: Metered
+    status: int
+    latency_ms: int
+    first_token_ms: int | None = None
+    upstream_request_id: str | None = None
+    clamped: bool = False
+
+
+def settlement_of(prepared: Prepared, route: Route, hold: Hold, ending: Ending, markup_bp: int) -> Settlement:
+    """The settlement of one call: the rate is that of the host that served it.
+
+    An estimate never costs more than its hold. Usage of a kind the card has no price for costs the whole hold
+    and is flagged as an estimate: never zero.
+    """
+    usage, estimated = _usage(ending.metered)
+    charge = FREE
+    if route.card is not None and not isinstance(ending.metered, Nothing):
+        try:
+            charge = route.card.charge(usage, markup_bp)
+        except NotPriced as gap:
+            logger.error(
+                "usage without a price, charged the whole hold",
+                extra={"request_id": str(hold.id), "gap": str(gap)},
+            )
+            charge, estimated = Charge(hold.amount_micros, hold.amount_micros), True
+        if estimated and charge.cost_micros > hold.amount_micros:
+            charge = Charge(hold.amount_micros, min(charge.provider_cost_micros, hold.amount_micros))
+    facts = prepared.ask.facts
+    if route.provider.slug != facts.provider:
+        version = route.card.version if route.card else facts.price_version
+        facts = replace(facts, provider=route.provider.slug, price_version=version)
+    return Settlement(
+        hold=hold,
+        facts=facts,
+        usage=usage,
+        cost_micros=charge.cost_micros,
+        provider_cost_micros=charge.provider_cost_micros,
+        latency_ms=ending.latency_ms,
+        first_token_ms=ending.first_token_ms,
+        status=ending.status,
+        stream=prepared.call.stream,
+        estimated=estimated,
+        clamped=ending.clamped,
+        upstream_request_id=ending.upstream_request_id,
+    )
+
+
+def _usage(metered: Metered) -> tuple[Usage, bool]:
+    match metered:
+        case Exact(usage):
+            return usage, False
+        case AtLeast(usage):
+            return usage, True
+        case Nothing():
+            return NO_USAGE, False
+
+
+NO_USAGE = Usage()
