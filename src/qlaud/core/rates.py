@@ -22,12 +22,12 @@ PICOS_PER_USD = MICROS_PER_USD * PICOS_PER_MICRO
 
 PARENTS: Mapping[str, tuple[str, ...]] = {
     "cache_read_tokens": ("input_tokens",),
-    "cache_write_5m_tokens": ("input_tokens",),
+    "cache_write_5m_tokens": ("cache_write_30m_tokens", "input_tokens"),
     "cache_write_30m_tokens": ("cache_write_5m_tokens", "input_tokens"),
-    "cache_write_1h_tokens": ("cache_write_5m_tokens", "input_tokens"),
+    "cache_write_1h_tokens": ("cache_write_5m_tokens", "cache_write_30m_tokens", "input_tokens"),
     "cache_write_12h_tokens": (
-        "cache_write_30m_tokens",
         "cache_write_1h_tokens",
+        "cache_write_30m_tokens",
         "cache_write_5m_tokens",
         "input_tokens",
     ),

@@ -26,6 +26,7 @@ from qlaud.providers.price_overlay import (
     read_overlay,
 )
 from qlaud.providers.price_rows import (
+    EXIT_BAD_FILE,
     FORMAT,
     AxisRow,
     CardRow,
@@ -38,8 +39,6 @@ from qlaud.providers.price_rows import (
 )
 from qlaud.providers.price_seed import SeedModel, has_hours, seed_models, seed_version
 from qlaud.providers.toml_files import BadFile, added, shipped
-
-EXIT_BAD_FILE = 3
 
 
 @dataclass(slots=True)

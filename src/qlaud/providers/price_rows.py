@@ -10,6 +10,8 @@ from qlaud.core.pricing import LineKey
 from qlaud.core.rates import Rate
 
 FORMAT = 1
+EXIT_BAD_FILE = 3
+"""How the compiling child says that a price file is to blame."""
 
 Bands = dict[int, dict[str, Rate]]
 """Rates by the prompt length they start at, while a sheet is being made."""

@@ -22,12 +22,11 @@ import msgspec
 
 from qlaud.core.pricing import Axis, PriceBook, RateCard, Terms
 from qlaud.core.rates import CACHE_WRITES, Band, Rate
-from qlaud.providers.price_rows import FORMAT, AxisRow, CardRow, ModelRow, ProviderRow, Sheet
+from qlaud.providers.price_rows import EXIT_BAD_FILE, FORMAT, AxisRow, CardRow, ModelRow, ProviderRow, Sheet
 from qlaud.providers.toml_files import BadFile, added, shipped
 
 COMPILE_TIMEOUT_S = 120.0
 """Longer than any machine that can serve needs; a child that hangs must not hang the start."""
-_BAD_FILE_EXIT = 3
 _BOOT = "import sys; sys.path[:0] = [sys.argv.pop(1)]; from qlaud.providers.price_compile import main; main()"
 
 
@@ -144,7 +143,7 @@ def _compile(prices_dir: Path | None) -> bytes:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PricesUnavailable(f"the prices could not be compiled: {error}") from error
     said = child.stderr.decode("utf-8", "replace").strip()
-    if child.returncode == _BAD_FILE_EXIT:
+    if child.returncode == EXIT_BAD_FILE:
         name, _, reason = said.partition(": ")
         raise BadFile(name, reason)
     if child.returncode != 0:
