@@ -25,8 +25,8 @@ def sleeps(source: Source) -> Iterator[str]:
         if not yields and not any(REASON.search(line) for line in around):
             yield source.at(
                 node,
-                "a sleep waits too long or too short: wait for the event, or poll with a deadline; "
-                "if the pace is what is tested, add `# sleep: <reason>`",
+                "a sleep waits too long or too short: wait for the event; "
+                "where it polls with a deadline, or the pace is what is tested, add `# sleep: <reason>`",
             )
 
 
