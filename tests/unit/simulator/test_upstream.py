@@ -119,10 +119,10 @@ def test_the_slow_model_pauses_before_each_event_and_reads_one_at_a_time() -> No
     assert all(portion.count(b"\n\n") == 1 for portion in got.reads)
 
 
-def test_a_whole_slow_answer_takes_as_long_as_its_words() -> None:
+def test_a_whole_slow_answer_takes_as_long_as_its_events() -> None:
     pauses = Pauses()
     ask(CHAT, {"model": "sim/slow", "messages": HELLO}, Simulator(pause=pauses))
-    assert pauses.made_s == [pytest.approx(5 * 0.2)]
+    assert pauses.made_s == [pytest.approx(4 * 0.2)]
 
 
 def test_a_whole_slow_answer_gives_up_at_the_callers_timeout() -> None:

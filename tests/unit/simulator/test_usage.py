@@ -40,8 +40,9 @@ def test_a_cut_text_is_the_longest_beginning_within_the_limit(said: str, limit: 
 
 
 @given(text)
-def test_the_pieces_of_a_text_are_the_text(said: str) -> None:
+def test_the_pieces_of_a_text_are_the_text_and_hold_a_token_each(said: str) -> None:
     assert "".join(pieces(said)) == said
+    assert len(pieces(said)) <= count(said)
 
 
 @settings(max_examples=50, deadline=None)
