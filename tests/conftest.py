@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.postgres import Databases, fast_temp_dir, fresh_data_dir, make_data_dir, serve_databases
+from tests.support.postgres import (
+    Databases,
+    fast_temp_dir,
+    fresh_data_dir,
+    kill_server,
+    make_data_dir,
+    serve_databases,
+)
 
 
 class RealNetworkUsed(BaseException):
@@ -42,6 +49,15 @@ def data_dir(made_data_dir: Path) -> Iterator[Path]:
     """A data directory of the test's own, whose embedded PostgreSQL has the product's settings and is stopped."""
     with fresh_data_dir(made_data_dir) as copy:
         yield copy
+
+
+@pytest.fixture
+def empty_data_dir() -> Iterator[Path]:
+    """A data directory nothing was made in yet; it does not exist."""
+    parent = fast_temp_dir()
+    yield parent / "data"
+    kill_server(parent / "data")
+    shutil.rmtree(parent, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
