@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,15 +132,19 @@ def wait_ready(child: subprocess.Popen[str], port: int, path: str, *, log: Path)
 
 
 def end_process(pid: int, *, named: str) -> None:
-    """Asks a process that is not our child to end (SIGINT) and waits; only if `named` is in its command line."""
+    """Ends a process that is not our child, politely first; nothing if `named` is not in its command line."""
     for sent in (signal.SIGINT, signal.SIGKILL):
+        if not _runs(pid, named):
+            return
+        with suppress(ProcessLookupError):  # it may end this moment
+            os.kill(pid, sent)
         deadline = time.monotonic() + STOP_TIMEOUT_S
-        while time.monotonic() < deadline:
-            try:
-                command = Path(f"/proc/{pid}/cmdline").read_bytes()
-                if named.encode() not in command:
-                    return
-                os.kill(pid, sent if deadline - time.monotonic() > STOP_TIMEOUT_S - 0.05 else 0)
-            except OSError:
-                return
-            time.sleep(0.1)
+        while _runs(pid, named) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def _runs(pid: int, named: str) -> bool:
+    try:
+        return named.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False

@@ -31,6 +31,7 @@ def start_all(names: Sequence[str], bench: Bench, stack: ExitStack, *, say: Say)
                 continue
             except NotReady as refusal:
                 reason = str(refusal)
+                bench.complaints.append(f"{name} did not start")
         say(f"{name} is left out: {reason}")
         bench.left_out[name] = reason
     return running
