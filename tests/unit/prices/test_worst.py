@@ -1,0 +1,125 @@
+"""The bound before a call leaves."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from qlaud.core.demand import Demand
+from qlaud.core.pricing import STANDARD, NotPriced, RateCard
+from qlaud.core.rates import Band, Rate
+from qlaud.providers.pricebook import Prices
+
+NOW = int(datetime(2026, 11, 21, tzinfo=UTC).timestamp()) * 1000
+ASKED = Demand(input_tokens=2000)
+
+
+def found(prices: Prices, provider: str, model: str) -> RateCard:
+    card = prices.book.card(provider, model, NOW)
+    assert card is not None
+    return card
+
+
+def test_the_example_of_the_contract(prices: Prices) -> None:
+    worst = found(prices, "anthropic", "claude-haiku-4-5").worst(ASKED, context_window=200_000)
+    assert worst.micros(16_000) == 82_500
+    assert worst.largest_limit(50_000) == 9500
+    assert worst.micros(9500) == 50_000
+    assert worst == found(prices, "sim", "sim/echo").worst(ASKED, context_window=200_000)
+
+
+@pytest.mark.parametrize(
+    ("model", "demand", "base", "slope"),
+    [
+        # gpt-6-sol: $2 in, $2.50 written, $5 for 12 h, $10 out; twice and 1.5 times above 272000.
+        ("gpt-6-sol", ASKED, 5_000_000_000, 10_000_000),
+        ("gpt-6-sol", replace(ASKED, input_tokens=272_000), 680_000_000_000, 10_000_000),
+        ("gpt-6-sol", replace(ASKED, input_tokens=272_001), 1_360_005_000_000, 15_000_000),
+        ("gpt-6-sol", replace(ASKED, input_tokens=9_999_999), 5_250_000_000_000, 15_000_000),
+        ("gpt-6-sol", replace(ASKED, whole_context=True), 5_250_000_000_000, 15_000_000),
+        ("gpt-6-sol", replace(ASKED, cache_ttls=frozenset({"12h"})), 10_000_000_000, 10_000_000),
+        ("gpt-6-sol", replace(ASKED, cache_ttls=frozenset({"3y"})), 10_000_000_000, 10_000_000),
+        ("gpt-6-sol", replace(ASKED, candidates=3), 5_000_000_000, 30_000_000),
+        ("gpt-6-sol", replace(ASKED, tier="priority"), 10_000_000_000, 20_000_000),
+        ("gpt-6-sol", replace(ASKED, tier="fast"), 10_000_000_000, 20_000_000),
+        ("gpt-6-sol", replace(ASKED, tier="auto"), 5_000_000_000, 10_000_000),
+        ("gpt-6-sol", replace(ASKED, tier="flex"), 5_000_000_000, 10_000_000),
+        ("gpt-6.2-sol", replace(ASKED, tier="ultrafast"), 15_000_000_000, 30_000_000),
+        ("gpt-6-sol", replace(ASKED, fees={"web_searches": 5}), 55_000_000_000, 10_000_000),
+        # Writes without a price cost what input costs. A discount the model does not have is no reason to refuse.
+        ("gpt-4o", ASKED, 5_000_000_000, 10_000_000),
+        ("gpt-4o", replace(ASKED, tier="flex"), 5_000_000_000, 10_000_000),
+        # Audio in the body cannot be told from text before the call.
+        ("gpt-audio", ASKED, 64_000_000_000, 64_000_000),
+        # Media: no output limit.
+        ("whisper-1", Demand(input_tokens=0, fees={"audio_ms": 60_000}), 6_000_000_000, 0),
+        ("tts-1", Demand(input_tokens=0, fees={"characters": 1000}), 15_000_000_000, 0),
+        ("text-embedding-3-small", ASKED, 40_000_000, 0),
+    ],
+)
+def test_the_dearest_rate_that_the_call_can_reach(
+    prices: Prices, model: str, demand: Demand, base: int, slope: int
+) -> None:
+    worst = found(prices, "openai", model).worst(demand, context_window=1_050_000)
+    assert (worst.base_picos, worst.slope_picos) == (base, slope)
+
+
+@pytest.mark.parametrize(
+    ("demand", "base"),
+    [
+        (ASKED, 10_000_000_000),
+        (replace(ASKED, cache_ttls=frozenset({"5m"})), 10_000_000_000),
+        (replace(ASKED, cache_ttls=frozenset({"1h"})), 16_000_000_000),
+        (replace(ASKED, geo="us"), 11_000_000_000),
+        (replace(ASKED, speed="fast"), 20_000_000_000),
+        (replace(ASKED, speed="fast", geo="us", cache_ttls=frozenset({"1h"})), 35_200_000_000),
+        (replace(ASKED, tier="standard_only"), 10_000_000_000),
+    ],
+)
+def test_a_context_asked_for_is_held_for(prices: Prices, demand: Demand, base: int) -> None:
+    assert (
+        found(prices, "anthropic", "claude-opus-5-5").worst(demand, context_window=1_000_000).base_picos
+        == base
+    )
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "demand"),
+    [
+        ("anthropic", "claude-haiku-4-5", replace(ASKED, speed="fast")),
+        ("anthropic", "claude-haiku-4-5", replace(ASKED, geo="us")),
+        ("anthropic", "claude-opus-5-5", replace(ASKED, geo="moon")),
+        ("anthropic", "claude-opus-5-5", replace(ASKED, tier="gold")),
+        ("anthropic", "claude-opus-5-5", replace(ASKED, fees={"images": 1})),
+        ("openai", "gpt-6-sol", replace(ASKED, tier="ultrafast")),
+        ("openai", "o1", replace(ASKED, tier="priority")),
+        ("openai", "gpt-6-sol", replace(ASKED, tier="Priority")),
+    ],
+)
+def test_what_has_no_price_is_refused_before_the_call(
+    prices: Prices, provider: str, model: str, demand: Demand
+) -> None:
+    with pytest.raises(NotPriced):
+        found(prices, provider, model).worst(demand, context_window=1_000_000)
+
+
+def test_whole_context_of_unknown_size_is_refused(prices: Prices) -> None:
+    card = found(prices, "openai", "gpt-6-sol")
+    with pytest.raises(NotPriced, match="unknown size"):
+        card.worst(replace(ASKED, whole_context=True), context_window=None)
+    assert card.worst(ASKED, context_window=None) == card.worst(ASKED, context_window=1_050_000)
+
+
+def test_a_fee_for_the_call_itself_is_always_held() -> None:
+    card = RateCard(
+        "acme", "m", "v1", {STANDARD: (Band.of(0, {"input_tokens": Rate(1), "calls": Rate(5_000_000)}),)}
+    )
+    assert card.worst(Demand(input_tokens=10)).base_picos == 5_000_010
+    assert card.worst(Demand(input_tokens=10, fees={"calls": 2})).base_picos == 10_000_010
+
+
+def test_zero_uses_of_a_tool_need_no_price(prices: Prices) -> None:
+    worst = found(prices, "anthropic", "claude-opus-5-5").worst(
+        replace(ASKED, fees={"images": 0}), context_window=10**6
+    )
+    assert worst.base_picos == 10_000_000_000
