@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import stat
+import subprocess
 import threading
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import asyncpg
 import pytest
 from tests.support.embedded import (
     DEADLINE_S,
+    IS_ROOT,
     holder,
     is_alive,
     kill,
@@ -173,17 +175,19 @@ def test_a_new_server_waits_until_the_last_backend_of_a_killed_one_is_gone(
         assert run_sql(share.dsn, "SELECT 1") == 1
 
 
-def test_a_pid_file_that_names_a_living_stranger_is_not_believed(data_dir: Path) -> None:
+def test_a_pid_file_that_names_another_living_process_of_the_same_user_is_not_believed(
+    data_dir: Path,
+) -> None:
     pg = data_dir / "pg"
-    (pg / "cluster" / "postmaster.pid").write_text(
-        f"{os.getpid()}\n{pg / 'cluster'}\n1\n5432\n{pg / 'run'}\n\n1 1\nready\n"
-    )
-    (pg / "run" / ".s.PGSQL.5432.lock").write_text(
-        f"{os.getpid()}\n{pg / 'cluster'}\n1\n5432\n{pg / 'run'}\n"
-    )
-    with sharing(data_dir) as share:
-        assert share.pid != os.getpid()
-        assert run_sql(share.dsn, "SELECT 1") == 1
+    owner = (pg / "cluster").stat().st_uid
+    with subprocess.Popen(["sleep", "600"], user=owner if IS_ROOT else None) as other:
+        said = f"{other.pid}\n{pg / 'cluster'}\n1\n5432\n{pg / 'run'}\n"
+        (pg / "cluster" / "postmaster.pid").write_text(f"{said}\n1 1\nready\n")
+        (pg / "run" / ".s.PGSQL.5432.lock").write_text(said)
+        with sharing(data_dir) as share:
+            assert share.pid not in (None, other.pid)
+            assert run_sql(share.dsn, "SELECT 1") == 1
+        other.kill()
 
 
 def test_the_rest_of_a_first_start_that_was_killed_is_swept_away(empty_data_dir: Path) -> None:
