@@ -123,3 +123,20 @@ def test_zero_uses_of_a_tool_need_no_price(prices: Prices) -> None:
         replace(ASKED, fees={"images": 0}), context_window=10**6
     )
     assert worst.base_picos == 10_000_000_000
+
+
+def test_a_write_nobody_asked_for_is_held_for_where_the_provider_may_bill_one() -> None:
+    rates = {"input_tokens": Rate(2), "cache_write_5m_tokens": Rate(3), "cache_write_30m_tokens": Rate(7)}
+    silent = RateCard("acme", "m", "v1", {STANDARD: (Band.of(0, rates),)})
+    implicit = replace(silent, implicit_ttls=frozenset({"30m"}))
+    assert [card.worst(Demand(input_tokens=10)).base_picos for card in (silent, implicit)] == [20, 70]
+    asked = Demand(input_tokens=10, cache_ttls=frozenset({"1h"}))
+    assert [card.worst(asked).base_picos for card in (silent, implicit)] == [30, 70]
+
+
+def test_the_bound_is_rounded_up_to_a_whole_pico() -> None:
+    card = RateCard(
+        "acme", "m", "v1", {STANDARD: (Band.of(0, {"audio_ms": Rate(10, 3), "output_tokens": Rate(1, 7)}),)}
+    )
+    worst = card.worst(Demand(input_tokens=0, fees={"audio_ms": 1}))
+    assert (worst.base_picos, worst.slope_picos) == (4, 1)
