@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from qlaud.ports import UpstreamFault, UpstreamRequest
+from qlaud.providers.upstream import HttpUpstream, UpstreamLimits
 from qlaud.providers.upstream.response import WireResponse
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -81,7 +82,7 @@ async def serving(
         finally:
             writer.close()
 
-    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    listener = await asyncio.start_server(serve, "127.0.0.1" if host == "localhost" else host, 0, ssl=tls)
     server.port = listener.sockets[0].getsockname()[1]
     server.origin = f"{'https' if tls else 'http'}://{host}:{server.port}"
     try:
@@ -94,6 +95,11 @@ async def serving(
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     assert not failures, f"a script failed: {failures}"
+
+
+def plain_client(limits: UpstreamLimits | None = None) -> HttpUpstream:
+    """A client that trusts no certificate at all: reading the system's takes longer than a test does."""
+    return HttpUpstream(limits, tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 def answering(answer: bytes = OK, *, server: list[bytes] | None = None) -> Script:

@@ -6,10 +6,10 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.upstream.abusive import OK, Peer, answering, call, serving, whole, whole_until
+from tests.unit.upstream.abusive import OK, Peer, answering, call, plain_client, serving, whole, whole_until
 
 from qlaud.ports import UpstreamBroken
-from qlaud.providers.upstream import HttpUpstream, UpstreamLimits
+from qlaud.providers.upstream import UpstreamLimits
 from qlaud.providers.upstream.reader import Refused, ResponseReader
 from qlaud.providers.upstream.response import WireResponse
 
@@ -91,7 +91,7 @@ def test_a_good_answer_is_read_however_it_is_cut(run, answer, one_byte_at_a_time
                 await peer.send(answer)
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             for _ in range(2):
                 response = await client.send(call(server.origin))
@@ -115,7 +115,7 @@ def test_a_bad_answer_is_broken_and_its_connection_closed(run, answer, piece_byt
         assert await peer.gone()
 
     async def main() -> None:
-        client = HttpUpstream(SMALL)
+        client = plain_client(SMALL)
         async with serving(script) as server:
             with pytest.raises(UpstreamBroken) as caught:
                 await whole(await client.send(call(server.origin)))
@@ -137,7 +137,7 @@ def test_an_answer_cut_short_at_any_byte_is_never_taken_for_whole(run, answer, h
             peer.reset()
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             for place in range(len(answer)):
                 cut_at["bytes"] = place
@@ -156,7 +156,7 @@ def test_what_came_before_the_cut_is_delivered_and_the_fault_is_told_on_every_re
         await peer.send(SIZED[:-3])
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             response = await client.send(call(server.origin))
             got, fault = await whole_until(response, UpstreamBroken)
@@ -172,7 +172,7 @@ def test_headers_come_in_wire_order_in_lower_case_without_outer_blanks(run):
     answer = HEAD + b"X-B:  two words \t\r\nx-a: 1\r\nX-B: 3\r\nEmpty:\r\nContent-Length: 0\r\n\r\n"
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(answering(answer)) as server:
             response = await client.send(call(server.origin))
             assert list(response.headers) == [
@@ -201,10 +201,11 @@ def test_headers_come_in_wire_order_in_lower_case_without_outer_blanks(run):
 )
 def test_an_answer_without_a_body_ends_with_its_head(run, method, answer, reused):
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(answering(answer)) as server:
             response = await client.send(call(server.origin, method, None))
             assert await response.read() == b""
+            assert not response.until_close
             assert client.idle_connections == (1 if reused else 0)
             await client.aclose()
 
@@ -225,7 +226,7 @@ def test_an_answer_without_a_body_ends_with_its_head(run, method, answer, reused
 )
 def test_an_answer_is_whole_but_its_connection_is_not_used_again(run, answer):
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(answering(answer)) as server:
             for _ in range(2):
                 assert await whole(await client.send(call(server.origin))) == b"ok"
@@ -241,7 +242,7 @@ def test_a_body_without_a_promised_length_ends_at_the_hang_up_and_says_so(run):
         await peer.send(HEAD + b"\r\n", b"hello ", b"world")
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             response = await client.send(call(server.origin))
             assert await whole(response) == b"hello world"
@@ -261,7 +262,7 @@ def test_a_reset_is_no_end_of_a_body_without_a_promised_length(run):
         peer.reset()
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             response = await client.send(call(server.origin))
             assert await response.read() == b"hello"
@@ -277,7 +278,7 @@ def test_compressed_bytes_pass_as_they_are(run):
     answer = HEAD + b"content-encoding: gzip\r\ncontent-length: 256\r\n\r\n" + squeezed
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(answering(answer)) as server:
             response = await client.send(call(server.origin))
             assert (b"content-encoding", b"gzip") in list(response.headers)

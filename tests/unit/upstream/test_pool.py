@@ -4,15 +4,15 @@ import asyncio
 import socket
 
 import pytest
-from tests.unit.upstream.abusive import OK, Peer, answering, call, serving, until, whole
+from tests.unit.upstream.abusive import OK, Peer, answering, call, plain_client, serving, until, whole
 
 from qlaud.ports import UpstreamBroken, UpstreamResponse, UpstreamUnreachable
-from qlaud.providers.upstream import HttpUpstream, UpstreamLimits
+from qlaud.providers.upstream import UpstreamLimits
 
 
 def test_requests_in_a_row_share_one_connection_and_are_counted(run):
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(answering()) as server:
             for _ in range(5):
                 assert await whole(await client.send(call(server.origin))) == b"ok"
@@ -27,7 +27,7 @@ def test_requests_in_a_row_share_one_connection_and_are_counted(run):
 
 def test_an_answer_that_came_whole_frees_its_connection_before_it_is_read(run):
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(answering()) as server:
             first = await client.send(call(server.origin))
             second = await client.send(call(server.origin))
@@ -45,7 +45,7 @@ def test_the_connection_used_last_is_used_first(run):
             await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n%d" % peer.number)
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             both = await asyncio.gather(*(client.send(call(server.origin)) for _ in range(2)))
             last = await whole(both[1])
@@ -67,7 +67,7 @@ def test_a_response_that_is_closed_early_hangs_up(run):
         hung_up.set()
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             response = await client.send(call(server.origin))
             reading = asyncio.create_task(whole(response))
@@ -92,7 +92,7 @@ def test_a_full_pool_is_waited_for_in_order(run):
             await peer.send(OK)
 
     async def main() -> None:
-        client, order = HttpUpstream(UpstreamLimits(max_connections_per_origin=1)), list[int]()
+        client, order = plain_client(UpstreamLimits(max_connections_per_origin=1)), list[int]()
 
         async def one(number: int, origin: str) -> None:
             response: UpstreamResponse = await client.send(call(origin))
@@ -118,7 +118,7 @@ def test_who_waits_too_long_for_a_connection_is_told_that_nothing_was_sent(run):
         assert await peer.gone()
 
     async def main() -> None:
-        client = HttpUpstream(UpstreamLimits(max_connections_per_origin=1, pool_wait_s=0.05))
+        client = plain_client(UpstreamLimits(max_connections_per_origin=1, pool_wait_s=0.05))
         async with serving(script) as server:
             first = asyncio.create_task(client.send(call(server.origin)))
             await until(lambda: client.open_connections == 1)
@@ -144,7 +144,7 @@ def test_a_cancelled_call_hangs_up_and_its_slot_goes_to_the_next(run):
             await peer.send(OK)
 
     async def main() -> None:
-        client = HttpUpstream(UpstreamLimits(max_connections_per_origin=1))
+        client = plain_client(UpstreamLimits(max_connections_per_origin=1))
         async with serving(script) as server:
             first = asyncio.create_task(client.send(call(server.origin)))
             await until(lambda: client.open_connections == 1)
@@ -162,7 +162,7 @@ def test_a_cancelled_call_hangs_up_and_its_slot_goes_to_the_next(run):
 @pytest.mark.parametrize("turns", range(6))
 def test_a_call_cancelled_while_it_waits_for_a_connection_loses_no_slot(run, turns):
     async def main() -> None:
-        client = HttpUpstream(UpstreamLimits(max_connections_per_origin=1))
+        client = plain_client(UpstreamLimits(max_connections_per_origin=1))
         async with serving(answering()) as server:
             held = asyncio.create_task(client.send(call(server.origin)))
             waits = [asyncio.create_task(client.send(call(server.origin))) for _ in range(3)]
@@ -183,7 +183,7 @@ def test_a_call_cancelled_while_it_waits_for_a_connection_loses_no_slot(run, tur
 
 def test_a_connection_that_cannot_be_opened_frees_its_slot(run):
     async def main() -> None:
-        client = HttpUpstream(UpstreamLimits(max_connections_per_origin=1))
+        client = plain_client(UpstreamLimits(max_connections_per_origin=1))
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
             origin = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -192,6 +192,20 @@ def test_a_connection_that_cannot_be_opened_frees_its_slot(run):
                     await client.send(call(origin))
                 assert not caught.value.started
             assert client.open_connections == 0
+
+    run(main)
+
+
+def test_who_waits_for_a_slot_of_a_connection_that_cannot_be_opened_tries_at_once(run):
+    async def main() -> None:
+        client = plain_client(UpstreamLimits(max_connections_per_origin=1, pool_wait_s=60))
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            origin = f"http://127.0.0.1:{closed.getsockname()[1]}"
+            faults = await asyncio.gather(
+                *(client.send(call(origin)) for _ in range(3)), return_exceptions=True
+            )
+            assert ["could not connect" in str(fault) for fault in faults] == [True] * 3
 
     run(main)
 
@@ -206,7 +220,7 @@ def test_idle_connections_are_limited_and_leave_in_time(run):
         left.append(peer.number)
 
     async def main() -> None:
-        client = HttpUpstream(UpstreamLimits(max_idle_per_origin=2, idle_keepalive_s=0.05))
+        client = plain_client(UpstreamLimits(max_idle_per_origin=2, idle_keepalive_s=0.05))
         async with serving(script) as server:
             responses = await asyncio.gather(*(client.send(call(server.origin)) for _ in range(4)))
             assert [await whole(response) for response in responses] == [b"ok"] * 4
@@ -228,7 +242,7 @@ def test_a_closed_client_refuses_and_lets_a_running_answer_end(run):
         assert await peer.gone()
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             response = await client.send(call(server.origin))
             await client.aclose()
@@ -247,7 +261,7 @@ def test_who_waits_when_the_client_closes_is_refused(run):
         assert await peer.gone()
 
     async def main() -> None:
-        client = HttpUpstream(UpstreamLimits(max_connections_per_origin=1))
+        client = plain_client(UpstreamLimits(max_connections_per_origin=1))
         async with serving(script) as server:
             held = asyncio.create_task(client.send(call(server.origin)))
             await until(lambda: client.open_connections == 1)
@@ -274,7 +288,7 @@ def test_bytes_on_an_idle_connection_end_it(run, stray):
             assert await peer.gone()
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             assert await whole(await client.send(call(server.origin))) == b"ok"
             nudge.set()

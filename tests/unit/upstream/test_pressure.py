@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.unit.upstream.abusive import OK, Peer, call, serving, until, whole, whole_until
+from tests.unit.upstream.abusive import OK, Peer, call, plain_client, serving, until, whole, whole_until
 
 from qlaud.ports import UpstreamBroken, UpstreamSlow
-from qlaud.providers.upstream import HttpUpstream, UpstreamLimits
+from qlaud.providers.upstream import UpstreamLimits
 
 PIECE = b"x" * 65_536
 PIECES = 256
@@ -38,7 +38,7 @@ def test_a_slow_reader_stops_the_server_and_bounds_the_buffer(run):
 
     async def main() -> None:
         limits = UpstreamLimits(buffer_bytes=100_000, idle_timeout_s=0.4)
-        client = HttpUpstream(limits)
+        client = plain_client(limits)
         async with serving(script) as server:
             response = await client.send(call(server.origin))
             await until(lambda: response.buffered_bytes > limits.buffer_bytes)
@@ -51,6 +51,29 @@ def test_a_slow_reader_stops_the_server_and_bounds_the_buffer(run):
             assert len(await whole(response)) == len(PIECE) * PIECES
             assert client.idle_connections == 1
             await client.aclose()
+
+    run(main)
+
+
+def test_reading_an_old_answer_does_not_unleash_the_next_one_on_its_connection(run):
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (len(PIECE) * PIECES))
+        await peer.send(*[PIECE] * PIECES)
+
+    async def main() -> None:
+        client = plain_client()
+        async with serving(script) as server:
+            old = await client.send(call(server.origin))
+            new = await client.send(call(server.origin))
+            stopped_at = await settled(lambda: new.buffered_bytes)
+            assert stopped_at != 0
+            assert await whole(old) == b"ok"
+            assert await settled(lambda: new.buffered_bytes) == stopped_at
+            assert server.connections == 1
+            new.close()
 
     run(main)
 
@@ -78,7 +101,7 @@ def test_a_slow_server_stops_the_source_of_an_upload(run, length):
         assert await peer.gone()
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             sending = asyncio.create_task(
                 client.send(call(server.origin, body=source(), content_length=length))
@@ -112,7 +135,7 @@ def test_an_early_answer_ends_the_upload_and_the_connection(run):
         assert await peer.gone()
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             response = await client.send(call(server.origin, body=source()))
             assert stopped.is_set()
@@ -134,7 +157,7 @@ def test_an_early_answer_is_heard_while_the_socket_is_full(run):
         assert await peer.gone()
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             response = await client.send(call(server.origin, body=source()))
             assert (response.status, await whole(response)) == (401, b"no!")
@@ -159,7 +182,7 @@ def test_what_the_source_raises_comes_out_and_hangs_up(run):
         hung_up.set()
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             with pytest.raises(SourceGone):
                 await client.send(call(server.origin, body=source()))
@@ -182,7 +205,7 @@ def test_a_source_that_breaks_its_promised_length_is_never_passed_on_as_whole(ru
         received.append(await peer.reader.read())
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             with pytest.raises(UpstreamBroken, match="request body"):
                 await client.send(call(server.origin, body=source(), content_length=promised))
@@ -205,7 +228,7 @@ def test_empty_pieces_do_not_end_a_chunked_upload(run):
         await peer.send(OK)
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             assert await whole(await client.send(call(server.origin, body=source()))) == b"ok"
             assert got == [b"1\r\na\r\n2\r\nbc\r\n0\r\n\r\n"]
@@ -222,7 +245,7 @@ def test_a_large_body_arrives_whole(run):
         await peer.send(OK)
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             assert await whole(await client.send(call(server.origin, body=body))) == b"ok"
             assert got[0].partition(b"\r\n\r\n")[2] == body
@@ -239,7 +262,7 @@ def test_a_head_that_does_not_come_in_time_is_slow_and_hangs_up(run, answer):
         assert await peer.gone()
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             with pytest.raises(UpstreamSlow) as caught:
                 await client.send(call(server.origin, first_byte_timeout_s=0.05))
@@ -262,7 +285,7 @@ def test_bytes_of_a_head_do_not_stretch_its_time(run):
             await asyncio.sleep(0.01)  # sleep: the server's pace, faster than the timeout
 
     async def main() -> None:
-        client = HttpUpstream(UpstreamLimits(first_byte_timeout_s=0.1, idle_timeout_s=0.1))
+        client = plain_client(UpstreamLimits(first_byte_timeout_s=0.1, idle_timeout_s=0.1))
         async with serving(script) as server:
             with pytest.raises(UpstreamSlow) as caught:
                 await client.send(call(server.origin))
@@ -281,7 +304,7 @@ def test_silence_within_a_body_is_slow_but_each_byte_buys_time(run):
         assert await peer.gone()
 
     async def main() -> None:
-        client = HttpUpstream(UpstreamLimits(idle_timeout_s=0.1, first_byte_timeout_s=0.5))
+        client = plain_client(UpstreamLimits(idle_timeout_s=0.1, first_byte_timeout_s=0.5))
         async with serving(script) as server:
             response = await client.send(call(server.origin))
             got, fault = await whole_until(response, UpstreamSlow)
@@ -305,7 +328,7 @@ def test_a_server_that_stops_taking_an_upload_is_slow(run):
         await gate.wait()
 
     async def main() -> None:
-        client = HttpUpstream(UpstreamLimits(idle_timeout_s=0.05))
+        client = plain_client(UpstreamLimits(idle_timeout_s=0.05))
         async with serving(script) as server:
             with pytest.raises(UpstreamSlow) as caught:
                 await client.send(call(server.origin, body=source()))
@@ -327,7 +350,7 @@ def test_a_slow_source_is_not_held_against_the_provider(run):
         await peer.send(OK)
 
     async def main() -> None:
-        client = HttpUpstream(UpstreamLimits(idle_timeout_s=0.05, first_byte_timeout_s=0.1))
+        client = plain_client(UpstreamLimits(idle_timeout_s=0.05, first_byte_timeout_s=0.1))
         async with serving(script) as server:
             assert await whole(await client.send(call(server.origin, body=source()))) == b"ok"
             await client.aclose()
@@ -351,7 +374,7 @@ def test_a_cancelled_upload_hangs_up_and_lets_go_of_the_source(run):
         hung_up.set()
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             sending = asyncio.create_task(client.send(call(server.origin, body=source())))
             await until(lambda: client.open_connections == 1)

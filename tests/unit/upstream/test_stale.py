@@ -6,10 +6,10 @@ import struct
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.unit.upstream.abusive import OK, Peer, call, serving, until, whole
+from tests.unit.upstream.abusive import OK, Peer, call, plain_client, serving, until, whole
 
 from qlaud.ports import UpstreamBroken
-from qlaud.providers.upstream import HttpUpstream
+from qlaud.providers.upstream import HttpUpstream, UpstreamLimits
 
 
 class Books:
@@ -41,7 +41,7 @@ async def twice(client: HttpUpstream, origin: str, method: str, body: object = N
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_a_written_request_that_may_have_started_is_not_sent_again(run, method, by_reset):
     async def main() -> None:
-        client, books = HttpUpstream(), Books({2}, by_reset=by_reset)
+        client, books = plain_client(), Books({2}, by_reset=by_reset)
         async with serving(books.script) as server:
             with pytest.raises(UpstreamBroken) as caught:
                 await twice(client, server.origin, method, b"{}")
@@ -57,7 +57,7 @@ def test_a_written_request_that_may_have_started_is_not_sent_again(run, method, 
 @pytest.mark.parametrize("method", ["GET", "OPTIONS"])
 def test_a_request_that_changes_nothing_is_sent_again_once_on_a_fresh_connection(run, method, by_reset):
     async def main() -> None:
-        client, books = HttpUpstream(), Books({2}, by_reset=by_reset)
+        client, books = plain_client(), Books({2}, by_reset=by_reset)
         async with serving(books.script) as server:
             assert await twice(client, server.origin, method) == b"ok"
             assert (books.asked, server.connections, client.counts.retried) == (3, 2, 1)
@@ -68,7 +68,7 @@ def test_a_request_that_changes_nothing_is_sent_again_once_on_a_fresh_connection
 
 def test_it_is_not_sent_a_third_time(run):
     async def main() -> None:
-        client, books = HttpUpstream(), Books({2, 3})
+        client, books = plain_client(), Books({2, 3})
         async with serving(books.script) as server:
             with pytest.raises(UpstreamBroken):
                 await twice(client, server.origin, "GET")
@@ -79,7 +79,7 @@ def test_it_is_not_sent_a_third_time(run):
 
 def test_a_fresh_connection_that_fails_is_not_retried(run):
     async def main() -> None:
-        client, books = HttpUpstream(), Books({1})
+        client, books = plain_client(), Books({1})
         async with serving(books.script) as server:
             with pytest.raises(UpstreamBroken):
                 await client.send(call(server.origin, "GET", None))
@@ -91,7 +91,7 @@ def test_a_fresh_connection_that_fails_is_not_retried(run):
 @pytest.mark.parametrize("after", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n"])
 def test_one_byte_of_an_answer_forbids_the_retry(run, after):
     async def main() -> None:
-        client, books = HttpUpstream(), Books({2}, after=after)
+        client, books = plain_client(), Books({2}, after=after)
         async with serving(books.script) as server:
             with pytest.raises(UpstreamBroken):
                 await twice(client, server.origin, "GET")
@@ -105,7 +105,7 @@ def test_a_streamed_body_is_never_replayed(run):
         yield b"x"
 
     async def main() -> None:
-        client, books = HttpUpstream(), Books({2})
+        client, books = plain_client(), Books({2})
         async with serving(books.script) as server:
             with pytest.raises(UpstreamBroken):
                 await twice(client, server.origin, "GET", body())
@@ -127,7 +127,7 @@ def test_the_fresh_connection_of_a_retry_is_no_idle_one_even_at_the_limit(run):
         await peer.send(OK)
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         async with serving(script) as server:
             both = await asyncio.gather(*(client.send(call(server.origin, "GET", None)) for _ in range(2)))
             assert [await whole(response) for response in both] == [b"ok", b"ok"]
@@ -135,6 +135,19 @@ def test_the_fresh_connection_of_a_retry_is_no_idle_one_even_at_the_limit(run):
             assert await whole(await client.send(call(server.origin, "GET", None))) == b"ok"
             assert dying.is_set()
             assert server.connections == 3
+            await client.aclose()
+
+    run(main)
+
+
+def test_a_retry_that_waits_takes_no_connection_that_another_call_has_used(run):
+    async def main() -> None:
+        client, books = plain_client(UpstreamLimits(max_connections_per_origin=1)), Books({2})
+        async with serving(books.script) as server:
+            assert await whole(await client.send(call(server.origin, "GET", None))) == b"ok"
+            both = await asyncio.gather(*(client.send(call(server.origin, "GET", None)) for _ in range(2)))
+            assert [await whole(response) for response in both] == [b"ok", b"ok"]
+            assert (books.asked, server.connections, client.counts.retried) == (4, 3, 1)
             await client.aclose()
 
     run(main)
@@ -152,7 +165,7 @@ def test_a_connection_hung_up_while_idle_is_replaced_before_anything_is_written(
         return accepted, request
 
     async def main() -> None:
-        client = HttpUpstream()
+        client = plain_client()
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.setblocking(False)
             origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
