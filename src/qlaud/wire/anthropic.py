@@ -31,11 +31,11 @@ class AnthropicWire:
             values["model"] = msgspec.json.encode(changes.model)
         if changes.max_output is not None and changes.max_output != call.demand.max_output:
             values["max_tokens"] = b"%d" % changes.max_output
-        members = read_body(body) if values or call.uncapped_tools else {}
         if changes.max_uses is not None and call.uncapped_tools:
             uses = {"max_uses": b"%d" % changes.max_uses}
-            values["tools"] = set_in_items(bytes(members["tools"]), dict.fromkeys(call.uncapped_tools, uses))
-        return set_members(body, values, members=members) if values else body
+            tools = bytes(read_body(body)["tools"])
+            values["tools"] = set_in_items(tools, dict.fromkeys(call.uncapped_tools, uses))
+        return set_members(body, values) if values else body
 
     def tap(self, call: ModelCall, *, strip_usage: bool, content_type: bytes = b"") -> Tap:
         """A tap; there is nothing to strip on this wire, usage is part of the format."""

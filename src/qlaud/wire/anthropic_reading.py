@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing
 from qlaud.wire import anthropic_usage
-from qlaud.wire.counts import Fields, last_object, nested, number, read_fields, word
+from qlaud.wire.counts import UNREADABLE, Fields, last_object, nested, number, read_fields, word
 from qlaud.wire.types import ModelCall
 
 NOTHING = Raw(b"")
@@ -15,6 +15,7 @@ ENVELOPE_BYTES = len(
     b'data:{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":""}}\n\n'
 )
 """The least a content delta weighs without its content."""
+NAME_LINE = b"event: content_block_delta\n"
 
 
 class _Event(msgspec.Struct):
@@ -73,13 +74,14 @@ class AnthropicReading:
         if deltas > 0:
             self.output_floor += deltas
             self.started = True
-            self._content_bytes += len(events) - ENVELOPE_BYTES * deltas
+            names = len(NAME_LINE) * events.count(NAME_LINE)
+            self._content_bytes += len(events) - ENVELOPE_BYTES * deltas - names
         return True
 
     def event(self, text: bytes, relayed: int) -> bool:
         try:
             event = msgspec.json.decode(text, type=_Event)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return False
         match event.type:
             case "message_start":

@@ -17,6 +17,7 @@ from qlaud.wire import body as json_body
 from qlaud.wire import content
 from qlaud.wire.body import Members
 from qlaud.wire.content import NOTHING, Found
+from qlaud.wire.counts import UNREADABLE
 from qlaud.wire.types import ModelCall
 
 IMAGE_TOKENS = 5_000
@@ -42,6 +43,7 @@ class _Tool(msgspec.Struct):
     type: str | None = None
     max_uses: Raw = NOTHING
     cache_control: Raw = NOTHING
+    input_schema: Raw = NOTHING
 
 
 def read_call(body: bytes) -> ModelCall:
@@ -85,7 +87,7 @@ def _note_messages(found: Found, messages: Raw | None) -> None:
         return
     try:
         conversation = content.read_messages(messages)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         _note_unknown(found)
         return
     for message in conversation:
@@ -116,7 +118,7 @@ def _note_content(found: Found, value: Raw, *, inside_result: bool) -> None:
         return
     try:
         blocks = content.read_blocks(value)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         _note_unknown(found)
         return
     _note_blocks(found, blocks, inside_result=inside_result)
@@ -132,7 +134,7 @@ def _note_image(found: Found, source: Raw) -> None:
     found.images += 1
     try:
         where = content.read_source(source)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return
     if where.type == "base64":
         found.image_bytes += len(where.data)
@@ -155,11 +157,13 @@ def _note_tools(found: Found, members: Members) -> tuple[int, int, tuple[int, ..
     for index, item in enumerate(items):
         try:
             tool = msgspec.json.decode(item, type=_Tool)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             raise BadRequest(f"`tools[{index}]` is not a tool", param="tools") from None
         if tool.cache_control:
             content.note_cache(found, tool.cache_control)
         if tool.type is None or tool.type in ("", "custom"):
+            own = int(tool.type is not None)
+            content.refuse_two_types(item, own, tool.input_schema, tool.cache_control)
             continue
         if tool.type.startswith(CLIENT_TOOLS):
             tokens += TYPED_TOOL_TOKENS
@@ -192,7 +196,7 @@ def _unbounded_field(members: Members) -> str | None:
         # `max_tokens` and outside the top-level usage.
         try:
             edits = content.read_blocks(management["edits"])
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return "context_management"
         for edit in edits:
             if not edit.type.startswith("clear_"):
@@ -213,6 +217,6 @@ def _end_user(members: Members) -> str | None:
         return None
     try:
         user = json_body.read_text(json_body.read_members(bytes(value), "`metadata`"), "user_id")
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     return user[:END_USER_CHARS] if user else None

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from qlaud.core.errors import BadRequest, InvalidJson
+from qlaud.wire.counts import UNREADABLE
 
 Members = Mapping[str, Raw]
 """The members of one JSON object, values unread."""
@@ -46,8 +47,14 @@ def read_body(body: bytes) -> Members:
 
 
 def read_members(text: bytes, name: str) -> Members:
-    """The members of the object `text`. Raises BadRequest if `name` names a member twice, else msgspec's errors."""
-    members = _members(text)
+    """The members of the object `text`.
+
+    Raises BadRequest if a member stands twice or its name is no text, msgspec's errors if `text` is no object.
+    """
+    try:
+        members = _members(text)
+    except UnicodeDecodeError:
+        raise BadRequest(f"a member name in {name} is not valid UTF-8") from None
     # Compact JSON is exactly as long as its members; any other length is white space, an escaped name, or a
     # member that the mapping swallowed: only then is it worth walking the text.
     length = 1
@@ -107,7 +114,7 @@ def read_text(members: Members, key: str) -> str | None:
         return None
     try:
         return _text(value)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         raise BadRequest(f"`{key}` must be a string", param=key) from None
 
 
@@ -142,7 +149,7 @@ def read_object(members: Members, key: str) -> Members | None:
         return None
     try:
         return read_members(bytes(value), f"`{key}`")
-    except msgspec.DecodeError:
+    except UNREADABLE:
         raise BadRequest(f"`{key}` must be an object", param=key) from None
 
 
@@ -153,7 +160,7 @@ def read_items(members: Members, key: str) -> list[Raw]:
         return []
     try:
         return _items(value)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         raise BadRequest(f"`{key}` must be an array", param=key) from None
 
 
@@ -164,6 +171,8 @@ def _invalid_json(body: bytes, fault: msgspec.DecodeError) -> InvalidJson:
     place = _BYTE.search(message)
     offset = min(int(place[1]), len(body)) if place else len(body)
     reason = _BYTE.sub("", message).removeprefix("JSON is malformed: ").lower()
+    if "trailing" in reason:  # counted from one, unlike every other fault
+        offset = max(offset - 1, 0)
     if not place:
         reason = _reason_by_json(body) or reason
     line_start = body.rfind(b"\n", 0, offset) + 1

@@ -11,6 +11,9 @@ from typing import cast
 import msgspec
 from msgspec import Raw
 
+from qlaud.wire.body import read_members
+from qlaud.wire.counts import UNREADABLE
+
 NOTHING = Raw(b"")
 
 
@@ -75,8 +78,19 @@ def note_cache(found: Found, control: Raw) -> None:
     """Add the cache writes a `cache_control` asks for; a shape nobody knows may be any."""
     try:
         wish = _read_control(control)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         found.ttls |= {"5m", "1h"}
         return
     if wish is not None:
         found.ttls.add("1h" if wish.ttl == "1h" else "5m")
+
+
+def refuse_two_types(tool: Raw, own: int, *parts: Raw) -> None:
+    """Raise BadRequest if a tool of the caller's says `type` more than `own` times outside `parts`.
+
+    The provider's reader might take the other one, and run a tool of its own that nobody held money for.
+    """
+    text = bytes(tool)
+    inside = sum(bytes(part).count(b'"type"') for part in parts)
+    if text.count(b'"type"') > inside + own or b"\\u00" in text:
+        read_members(text, "a tool")

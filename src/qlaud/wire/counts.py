@@ -10,6 +10,8 @@ Fields = dict[str, object]
 """A decoded JSON object."""
 
 LARGEST = 2**53 - 1
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""Everything the JSON reader raises on bytes of unknown origin."""
 TRIES = 8
 """Places looked at from the end; a provider's own usage is at the first or second."""
 _decoder = json.JSONDecoder()
@@ -59,7 +61,7 @@ def read_fields(text: bytes | msgspec.Raw) -> Fields | None:
     """A JSON object decoded, None if it is none."""
     try:
         value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     return cast("Fields", value) if isinstance(value, dict) else None
 

@@ -15,6 +15,7 @@ from qlaud.wire import body as json_body
 from qlaud.wire import content
 from qlaud.wire.body import Members
 from qlaud.wire.content import NOTHING, Found
+from qlaud.wire.counts import UNREADABLE
 from qlaud.wire.types import ModelCall
 
 IMAGE_TOKENS = 24_600
@@ -45,6 +46,8 @@ UNBOUNDED_FIELDS = (
 class _Tool(msgspec.Struct):
     type: str | None = None
     cache_control: Raw = NOTHING
+    function: Raw = NOTHING
+    custom: Raw = NOTHING
 
 
 class _Image(msgspec.Struct):
@@ -92,7 +95,7 @@ def _note_messages(found: Found, messages: Raw | None) -> None:
         return
     try:
         conversation = content.read_messages(messages)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         _note_unknown(found)
         return
     for message in conversation:
@@ -126,7 +129,7 @@ def _note_image(found: Found, where: Raw) -> None:
     if content.opens_with(where, 0x7B):
         try:
             url = msgspec.json.decode(where, type=_Image).url
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return
     scheme = bytes(memoryview(url)[:12]).lower()
     if scheme == b'"data:image/':
@@ -143,11 +146,14 @@ def _note_tools(found: Found, members: Members) -> int:
     for index, item in enumerate(json_body.read_items(members, "tools")):
         try:
             tool = msgspec.json.decode(item, type=_Tool)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             raise BadRequest(f"`tools[{index}]` is not a tool", param="tools") from None
         if tool.cache_control:
             content.note_cache(found, tool.cache_control)
-        if tool.type is not None and tool.type not in OWN_TOOLS:
+        if tool.type is None or tool.type in OWN_TOOLS:
+            own = int(tool.type is not None)
+            content.refuse_two_types(item, own, tool.function, tool.custom, tool.cache_control)
+        else:
             found.tools.append(tool.type)
     return tokens
 
