@@ -17,6 +17,7 @@ from qlaud.core.records import (
     Account,
     GroupBy,
     HoldRow,
+    HoldTotals,
     ModelSum,
     UsageEvent,
     UsageFilter,
@@ -151,6 +152,10 @@ class HoldRows(Protocol):
         after: tuple[int, UUID] | None,
     ) -> list[HoldRow]:
         """Oldest first, those behind the place `after`: (created_at, id) of a hold, which may be gone by now."""
+        ...
+
+    async def totals(self) -> HoldTotals:
+        """Over all accounts: what is tied up, and what no key could pay."""
         ...
 
     async def resolve(self, hold_id: UUID, cost_micros: Micros, at_ms: int) -> bool:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import cast
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -18,6 +18,8 @@ from qlaud.core.errors import BadRequest, InvalidAmount, InvalidJson, UnknownFie
 from qlaud.core.money import Micros, micros_from_usd
 
 AMOUNT_CHARACTERS = 40
+
+Choice = TypeVar("Choice", bound=str)
 
 _AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
 _BYTE = re.compile(r"\(byte (\d+)\)")
@@ -59,14 +61,15 @@ class Fields:
             raise BadRequest(f"`{name}` may have {items} items", param=name)
         return tuple(_text(member, name, limit) for member in members)
 
-    def choice(self, name: str, choices: tuple[str, ...]) -> str | None:
+    def choice(self, name: str, choices: tuple[Choice, ...]) -> Choice | None:
         """One of `choices`."""
         value = self._members.get(name)
         if value is None:
             return None
-        if value not in choices:
-            raise BadRequest(f"`{name}` must be one of: {', '.join(choices)}", param=name)
-        return str(value)
+        for choice in choices:
+            if value == choice:
+                return choice
+        raise BadRequest(f"`{name}` must be one of: {', '.join(choices)}", param=name)
 
     def whole(self, name: str, *, low: int, high: int) -> int | None:
         """An integer of `low` to `high`."""

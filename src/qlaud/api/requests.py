@@ -5,7 +5,7 @@ from uuid import UUID
 
 from starlette.requests import Request
 
-from qlaud.api.fields import check_text
+from qlaud.api.fields import Choice, check_text
 from qlaud.core.errors import BadRequest, BodyTooLarge, NotFound
 
 REQUEST_ID = "qlaud.request_id"
@@ -84,14 +84,15 @@ def query_text(request: Request, name: str, *, limit: int) -> str | None:
     return check_text(text, name, limit) if text else None
 
 
-def query_choice(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
+def query_choice(request: Request, name: str, choices: tuple[Choice, ...]) -> Choice | None:
     """One of `choices` from the query, None without one. Raises BadRequest."""
     text = request.query_params.get(name)
     if not text:
         return None
-    if text not in choices:
-        raise BadRequest(f"`{name}` must be one of: {', '.join(choices)}", param=name)
-    return text
+    for choice in choices:
+        if text == choice:
+            return choice
+    raise BadRequest(f"`{name}` must be one of: {', '.join(choices)}", param=name)
 
 
 def query_ms(request: Request, name: str) -> int | None:

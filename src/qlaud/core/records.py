@@ -142,6 +142,17 @@ class HoldRow:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldTotals:
+    """What is tied up in a deployment, and what its operator paid beyond every hold."""
+
+    held: int
+    held_micros: int
+    lost: int
+    lost_micros: int
+    overage_micros: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wallet:
     """The prepaid money of an account in one mode. `held_micros` includes lost holds."""
 

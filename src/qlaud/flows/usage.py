@@ -1,5 +1,6 @@
 """What was used and what it cost: the sums of a window, a key's account, one request."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -105,6 +106,21 @@ class UsageReports:
             event = replace(event, provider_cost_micros=None)
         total = Micros(event.cost_micros + sum(cost for _, cost in calls))
         return Settled(event, tuple(call for call, _ in calls), total)
+
+    async def gauges(self) -> Mapping[str, tuple[str, float]]:
+        """For the metrics page: name, what it means, and the value in the database now."""
+        async with self._books.lookup() as session:
+            totals = await session.holds.totals()
+        return {
+            "qlaud_holds": ("Calls in flight, over all workers.", totals.held),
+            "qlaud_held_micros": ("Money held by calls in flight.", totals.held_micros),
+            "qlaud_lost_holds": ("Lost holds that wait to be resolved; target 0.", totals.lost),
+            "qlaud_lost_micros": ("Money in lost holds.", totals.lost_micros),
+            "qlaud_overage_micros_total": (
+                "What providers billed beyond their holds; target 0.",
+                totals.overage_micros,
+            ),
+        }
 
 
 def _foreign(caller: Principal, key_id: KeyId) -> bool:

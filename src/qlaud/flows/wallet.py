@@ -47,7 +47,8 @@ class Wallets:
     """The verbs. `mode` says whether calls of this deployment draw on wallets."""
 
     def __init__(self, books: Books, clock: Clock, mode: WalletMode) -> None:
-        self._books, self._clock, self.mode = books, clock, mode
+        self._books, self._clock = books, clock
+        self.mode: WalletMode = mode
 
     async def get(self, caller: Principal) -> Wallet:
         """The caller's wallet."""

@@ -5,13 +5,20 @@ from uuid import UUID
 from qlaud.core.ids import AccountId, KeyId
 from qlaud.core.keys import Mode
 from qlaud.core.money import Micros
-from qlaud.core.records import HoldRow
+from qlaud.core.records import HoldRow, HoldTotals
 from qlaud.store.connection import Connection, Row
 
 HOLD = """
 SELECT id, key_id, end_user_id, thread_id, model, amount_micros, state, created_at, renewed_at, lost_at FROM holds
 """
 GET = HOLD + "WHERE id = $1 AND account_id = $2 AND mode = $3"
+TOTALS = """
+SELECT count(*) FILTER (WHERE state = 'held') AS held, count(*) FILTER (WHERE state = 'lost') AS lost,
+       COALESCE(sum(amount_micros) FILTER (WHERE state = 'held'), 0)::bigint AS held_micros,
+       COALESCE(sum(amount_micros) FILTER (WHERE state = 'lost'), 0)::bigint AS lost_micros,
+       (SELECT COALESCE(sum(overage_micros), 0)::bigint FROM accounts) AS overage_micros
+  FROM holds
+"""
 RESOLVE = "SELECT ledger_resolve($1, $2, $3)"
 
 
@@ -51,6 +58,14 @@ class HoldRows:
             f"{HOLD} WHERE {' AND '.join(where)} ORDER BY created_at, id LIMIT ${len(args)}", *args
         )
         return [from_row_hold(row) for row in rows]
+
+    async def totals(self) -> HoldTotals:
+        """Over all accounts: what is tied up, and what no key could pay."""
+        row = await self._on.fetchrow(TOTALS)
+        assert row is not None, "an aggregate has a row"
+        return HoldTotals(
+            row["held"], row["held_micros"], row["lost"], row["lost_micros"], row["overage_micros"]
+        )
 
     async def resolve(self, hold_id: UUID, cost_micros: Micros, at_ms: int) -> bool:
         """Post `cost_micros` of a lost hold and end it. False: it is not lost (any more)."""
