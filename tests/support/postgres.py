@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from qlaud.store.migrate import migrate, packaged
 EXTERNAL = "QLAUD_TEST_DATABASE_URL"
 """A PostgreSQL to use instead of the embedded one; its user must be allowed to create databases."""
 SPEED = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+KILL_TIMEOUT_S = 10.0
 MEMORY_BYTES_MIN = 2 * 1024**3
 
 
@@ -98,9 +100,14 @@ def make_data_dir(data_dir: Path) -> Path:
 
 def kill_server(data_dir: Path) -> None:
     """Whatever still serves a data directory ends at once, without a checkpoint."""
-    pid = postmaster(data_dir.resolve() / "pg" / "cluster")
-    if pid is not None:
-        os.kill(pid, signal.SIGQUIT)
+    cluster = data_dir.resolve() / "pg" / "cluster"
+    pid = postmaster(cluster)
+    if pid is None:
+        return
+    os.kill(pid, signal.SIGQUIT)
+    deadline = time.monotonic() + KILL_TIMEOUT_S
+    while postmaster(cluster) == pid and time.monotonic() < deadline:
+        time.sleep(0.005)  # sleep: polls, with a deadline
 
 
 def with_database(dsn: str, name: str) -> str:
