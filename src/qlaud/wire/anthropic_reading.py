@@ -1,5 +1,6 @@
 """What the taps understand of an Anthropic answer: counts content as it passes, and folds the usage."""
 
+import re
 from dataclasses import replace
 
 import msgspec
@@ -7,15 +8,22 @@ from msgspec import Raw
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing
 from qlaud.wire import anthropic_usage
-from qlaud.wire.counts import UNREADABLE, Fields, last_object, nested, number, read_fields, word
+from qlaud.wire.counts import (
+    UNREADABLE,
+    Fields,
+    last_object,
+    nested,
+    number,
+    read_fields,
+    strings_after,
+    strings_matching,
+    word,
+)
 from qlaud.wire.types import ModelCall
 
 NOTHING = Raw(b"")
-ENVELOPE_BYTES = len(
-    b'data:{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":""}}\n\n'
-)
-"""The least a content delta weighs without its content."""
-NAME_LINE = b"event: content_block_delta\n"
+_CONTENT = re.compile(rb'"(?:text|thinking|partial_json|content)": ?"')
+"""The strings that hold output: in text, thinking, tool input and compaction deltas."""
 
 
 class _Event(msgspec.Struct):
@@ -65,20 +73,10 @@ class AnthropicReading:
     def plain(self, events: bytes) -> bool:
         if b'"message_' in events or b"block_st" in events or b'"error"' in events:
             return False
-        deltas = events.count(b'"text_delta"')
-        if deltas:
-            deltas -= events.count(b'"text":""')
-        if not deltas:
-            deltas = events.count(b'"thinking_delta"') + events.count(b'"input_json_delta"')
-            deltas -= events.count(b'"partial_json":""')
-        if deltas > 0:
-            self.output_floor += deltas
-            self.started = True
-            names = len(NAME_LINE) * events.count(NAME_LINE)
-            self._content_bytes += len(events) - ENVELOPE_BYTES * deltas - names
+        self._count(events)
         return True
 
-    def event(self, text: bytes, relayed: int) -> bool:
+    def event(self, text: bytes) -> bool:
         try:
             event = msgspec.json.decode(text, type=_Event)
         except UNREADABLE:
@@ -93,12 +91,10 @@ class AnthropicReading:
             case "content_block_start":
                 self.open_block = event.index
                 self._work_seen = True
-                self._content_bytes += relayed - ENVELOPE_BYTES if relayed > 2 * ENVELOPE_BYTES else 0
             case "content_block_stop":
                 self.open_block = None
             case "content_block_delta":
-                self.started = True
-                self._content_bytes += relayed - ENVELOPE_BYTES
+                self._count(text)
             case _:  # pings, errors, names we do not know
                 pass
         return False
@@ -137,6 +133,18 @@ class AnthropicReading:
         if not seen.prompt_tokens:
             seen = replace(seen, input_tokens=input_bound)
         return AtLeast(replace(seen, output_tokens=max(self.output_floor, self._content_bytes)))
+
+    def _count(self, events: bytes) -> None:
+        """Count the content of deltas. Text alone, the commonest; anything else by a slower search."""
+        deltas, size = strings_after(events, b'"text":"')
+        if not deltas or b'"thinking_delta"' in events or b'"input_json_delta"' in events:
+            if b"content_block_delta" not in events:
+                return
+            deltas, size = strings_matching(events, _CONTENT)
+        if deltas:
+            self.output_floor += deltas
+            self.started = True
+            self._content_bytes += size
 
     def _note_start(self, event: _Event) -> None:
         self._work_seen = True

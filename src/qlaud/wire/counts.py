@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from typing import cast
 
 import msgspec
@@ -14,6 +15,7 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Everything the JSON reader raises on bytes of unknown origin."""
 TRIES = 8
 """Places looked at from the end; a provider's own usage is at the first or second."""
+_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _decoder = json.JSONDecoder()
 
 
@@ -86,3 +88,34 @@ def last_object(text: bytes, name: str) -> Fields | None:
                 return cast("Fields", value)
         at = text.rfind(key, 0, at)
     return None
+
+
+def strings_after(text: bytes, key: bytes) -> tuple[int, int]:
+    """How many JSON strings that are not empty follow `key` (which ends with their quote), and their bytes."""
+    strings = total = 0
+    at = text.find(key)
+    while at >= 0:
+        at += len(key)
+        end = _end_of_string(text, at)
+        if end > at:
+            strings += 1
+            total += end - at
+        at = text.find(key, end)
+    return strings, total
+
+
+def strings_matching(text: bytes, key: re.Pattern[bytes]) -> tuple[int, int]:
+    """The same for a pattern of keys."""
+    strings = total = 0
+    for opening in key.finditer(text):
+        at = opening.end()
+        end = _end_of_string(text, at)
+        if end > at:
+            strings += 1
+            total += end - at
+    return strings, total
+
+
+def _end_of_string(text: bytes, at: int) -> int:
+    found = _STRING.match(text, at)
+    return found.end() if found else at

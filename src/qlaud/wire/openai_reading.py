@@ -5,17 +5,21 @@ from dataclasses import replace
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing
 from qlaud.wire import openai_usage
-from qlaud.wire.counts import Fields, last_object, nested, objects, read_fields
+from qlaud.wire.counts import (
+    Fields,
+    last_object,
+    nested,
+    objects,
+    read_fields,
+    strings_after,
+    strings_matching,
+)
 from qlaud.wire.types import ModelCall
 
-ENVELOPE = (
-    b'data:{"id":"","object":"chat.completion.chunk","created":0,"model":"",'
-    b'"choices":[{"index":0,"delta":{"content":""}}]}\n\n'
-)
-"""The least a content chunk weighs without its content, its id and its model."""
-_CONTENT = re.compile(
-    rb'"(?:content|reasoning_content|reasoning|refusal|arguments|input|transcript)": ?"[^"]'
-)
+_CONTENT = re.compile(rb'"(?:content|reasoning_content|reasoning|refusal|arguments|input|transcript)": ?"')
+"""The strings that hold output, of every vendor's dialect."""
+REPEATED = ("id", "object", "created", "model", "service_tier")
+"""What every chunk of an answer repeats."""
 
 
 class OpenAIReading:
@@ -24,7 +28,6 @@ class OpenAIReading:
     __slots__ = (
         "_content_bytes",
         "_ended",
-        "_envelope_bytes",
         "_first_seen",
         "_last",
         "_partial_usage",
@@ -57,18 +60,19 @@ class OpenAIReading:
         """Usage inside a choice (Kimi); counts only if none comes beside the choices."""
         self._work_seen = False
         self._content_bytes = 0
-        self._envelope_bytes = len(ENVELOPE)
 
     def plain(self, events: bytes) -> bool:
         usages = events.count(b'"usage"')
-        if usages and usages != events.count(b'"usage":null') + events.count(b'"usage": null'):
-            return False
+        if usages:
+            nulls = events.count(b'"usage":null')
+            if usages != nulls and usages != nulls + events.count(b'"usage": null'):
+                return False
         if not self._first_seen or b'"error"' in events or b"[DONE]" in events:
             return False
-        self._count(events, len(events))
+        self._count(events)
         return True
 
-    def event(self, text: bytes, relayed: int) -> bool:
+    def event(self, text: bytes) -> bool:
         if text.strip() == b"[DONE]":
             self.complete = self.stopped = self._ended = True
             return False
@@ -79,7 +83,7 @@ class OpenAIReading:
             return False
         if not self._first_seen and "choices" in chunk:
             self._note_first(chunk)
-        self._count(text, relayed)
+        self._count(text)
         usage = nested(chunk, "usage")
         choices = objects(chunk, "choices")
         if usage:
@@ -133,24 +137,17 @@ class OpenAIReading:
 
     def _note_first(self, chunk: Fields) -> None:
         self._work_seen = self._first_seen = True
-        self.first = {
-            name: chunk[name] for name in ("id", "model", "created", "service_tier") if name in chunk
-        }
-        for name in ("id", "model"):
-            value = self.first.get(name)
-            if isinstance(value, str):
-                self._envelope_bytes += len(value)
+        self.first = {name: chunk[name] for name in REPEATED if name in chunk}
 
-    def _count(self, events: bytes, size: int) -> None:
-        """Count the content of whole events. Text first, the commonest; other kinds by a slower search."""
-        deltas = events.count(b'"content":"') - events.count(b'"content":""')
-        if deltas <= 0:
-            deltas = len(_CONTENT.findall(events))
-        if deltas > 0:
+    def _count(self, events: bytes) -> None:
+        """Count the content of whole events. Text alone, the commonest; anything else by a slower search."""
+        deltas, size = strings_after(events, b'"content":"')
+        if not deltas or b'"reasoning' in events or b'"arguments"' in events:
+            deltas, size = strings_matching(events, _CONTENT)
+        if deltas:
             self.output_floor += deltas
             self.started = True
-            envelopes = self._envelope_bytes * events.count(b'"choices"')
-            self._content_bytes += max(size - envelopes, deltas)
+            self._content_bytes += size
 
     def _fold(self, usage: Fields, answer: Fields, *, ended: bool) -> None:
         """Usage on several chunks is cumulative: the last one counts, and stands for all content so far."""

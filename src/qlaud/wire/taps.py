@@ -31,12 +31,12 @@ class Reading(Protocol):
         """True if these whole events hold nothing to parse; their content is then counted."""
         ...
 
-    def event(self, text: bytes, relayed: int) -> bool:
-        """Read the data of one event of `relayed` bytes. True if it is a usage event that only we asked for."""
+    def event(self, text: bytes) -> bool:
+        """Read the data of one event. True if it holds usage and nothing else, which only we may have asked for."""
         ...
 
     def tail(self, text: bytes, relayed: int) -> None:
-        """Read the end of an event too large to keep."""
+        """Read the end of an event of `relayed` bytes that was too large to keep."""
         ...
 
     def body(self, text: bytes, size: int) -> None:
@@ -138,7 +138,7 @@ class StreamTap:
         if self._reading.plain(event):
             return False
         text = event_data(event)
-        return bool(text) and self._reading.event(text, size) and self._strip
+        return bool(text) and self._reading.event(text) and self._strip
 
 
 class BodyTap:
