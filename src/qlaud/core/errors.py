@@ -98,7 +98,9 @@ class InvalidJson(BadRequest):
     code = "invalid_json"
 
     def __init__(self, reason: str, *, line: int, column: int, offset: int) -> None:
-        super().__init__(f"the body is not valid JSON: {reason} at line {line} column {column} (byte {offset})")
+        super().__init__(
+            f"the body is not valid JSON: {reason} at line {line} column {column} (byte {offset})"
+        )
         self.line, self.column, self.offset = line, column, offset
 
 
@@ -147,7 +149,9 @@ class ProviderToolNotMetered(BadRequest):
     code = "provider_tool_not_metered"
 
     def __init__(self, tool: str) -> None:
-        super().__init__(f'the cost of the provider\'s tool "{tool}" cannot be bounded on a key with a cap', param="tools")
+        super().__init__(
+            f'the cost of the provider tool "{tool}" cannot be bounded on a key with a cap', param="tools"
+        )
 
 
 class UnsupportedField(BadRequest):
@@ -178,7 +182,9 @@ class BodyTooLarge(QlaudError):
     code = "body_too_large"
 
     def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"the body is larger than {limit_bytes} bytes; send less, or raise QLAUD_MAX_BODY_BYTES")
+        super().__init__(
+            f"the body is larger than {limit_bytes} bytes; send less, or raise QLAUD_MAX_BODY_BYTES"
+        )
         self.limit_bytes = limit_bytes
 
 
@@ -203,7 +209,9 @@ class InvalidKey(Unauthorized):
     code = "invalid_key"
 
     def __init__(self) -> None:
-        super().__init__("this API key is not known here; check that it was copied whole and belongs to this server")
+        super().__init__(
+            "this API key is not known here; check that it was copied whole and belongs to this server"
+        )
 
 
 class RevokedKey(Unauthorized):
@@ -261,9 +269,7 @@ class KeyCapExceeded(OutOfMoney):
                 f"{affordable_max_tokens} affordable"
             )
         else:
-            message = (
-                f"{head} of {usd_text(cap_micros, shortest=True)} ({usd_text(spent_micros)} spent, {usd_text(held_micros)} in flight)"
-            )
+            message = f"{head} of {usd_text(cap_micros, shortest=True)} ({usd_text(spent_micros)} spent, {usd_text(held_micros)} in flight)"
         super().__init__(message)
         self.cap_micros, self.spent_micros, self.held_micros = cap_micros, spent_micros, held_micros
         self.affordable_max_tokens = affordable_max_tokens
@@ -373,7 +379,9 @@ class IdempotencyMismatch(Conflict):
     code = "idempotency_mismatch"
 
     def __init__(self) -> None:
-        super().__init__("this Idempotency-Key was used with a different body; use a new key for a new request")
+        super().__init__(
+            "this Idempotency-Key was used with a different body; use a new key for a new request"
+        )
 
 
 class KeyRevoked(Conflict):
@@ -416,7 +424,9 @@ class CapContended(TryLater):
     code = "cap_contended"
 
     def __init__(self) -> None:
-        super().__init__("the rest of this key's budget is held by calls in flight; retry when they have ended")
+        super().__init__(
+            "the rest of this key's budget is held by calls in flight; retry when they have ended"
+        )
 
 
 class RateLimited(TryLater):

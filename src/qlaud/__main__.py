@@ -1,0 +1,6 @@
+"""`python -m qlaud` and the `qlaud` program."""
+
+from qlaud.cli import main
+
+if __name__ == "__main__":
+    main()
