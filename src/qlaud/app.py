@@ -5,8 +5,8 @@ application, whose lifespan opens everything, drains it at the end and closes it
 """
 
 import asyncio
-import contextlib
 import logging
+import socket
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from qlaud.api.free import FreeEdge
 from qlaud.api.inference import EdgeTerms, InferenceEdge, Receive, Scope, Send
 from qlaud.api.management import build_management
 from qlaud.api.routes import Gateway
+from qlaud.api.server import Server, server_config
+from qlaud.app_database import Say, database
 from qlaud.config import Settings
 from qlaud.flows.accounts import Accounts
 from qlaud.flows.chores import Chores, ChoreTerms
@@ -22,7 +24,7 @@ from qlaud.flows.doctor import Doctor
 from qlaud.flows.free import Free
 from qlaud.flows.holds import Holds
 from qlaud.flows.idempotency import Idempotency
-from qlaud.flows.inference import Inference, Outlets
+from qlaud.flows.inference import Directory, Inference, Outlets
 from qlaud.flows.keys import Keys
 from qlaud.flows.metered import Metered
 from qlaud.flows.principals import Principals
@@ -31,10 +33,12 @@ from qlaud.flows.usage import UsageReports
 from qlaud.flows.wallet import Wallets
 from qlaud.ports import Clock, Ids
 from qlaud.providers.models import Shelf, load_catalog
+from qlaud.providers.pricebook import PricesUnavailable
+from qlaud.providers.registry import BadSetting
 from qlaud.providers.simulator import Simulator
+from qlaud.providers.toml_files import BadFile
 from qlaud.providers.upstream import HttpUpstream, UpstreamLimits, proxy_from_environment
 from qlaud.store.books import Books
-from qlaud.store.embedded import EmbeddedPostgres
 from qlaud.store.ledger import Ledger, Terms
 from qlaud.store.migrate import migrate, packaged, pending
 from qlaud.store.pool import Pool, PoolLimits, open_pool
@@ -44,7 +48,8 @@ from qlaud.telemetry import Metrics
 logger = logging.getLogger("qlaud.app")
 
 MS_PER_S = 1000
-Say = Callable[[str], None]
+SHELF_FAILED = (BadFile, BadSetting, PricesUnavailable)
+"""What `load_shelf` raises; each message names the file or the variable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,31 +71,16 @@ class Desk:
 
 
 @asynccontextmanager
-async def database_url(settings: Settings, say: Say) -> AsyncGenerator[str]:
-    """Where the database is while the block runs: the operator's own, or a share of the embedded one."""
-    if settings.database_url:
-        yield settings.database_url
-        return
-    share = await asyncio.to_thread(EmbeddedPostgres.start, settings.data_dir, say)
-    watching = asyncio.create_task(share.watch())
-    try:
-        yield share.dsn
-    finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
-        await asyncio.to_thread(share.release)
-
-
-@asynccontextmanager
 async def open_desk(settings: Settings, *, say: Say, dsn: str | None = None) -> AsyncGenerator[Desk]:
     """The desk over a migrated database. With `dsn` the caller keeps the database; else it is opened here.
 
-    Raises DatabaseUnusable, EmbeddedPostgresFailed, MigrationRefused, each with what to do.
+    Raises what `app_database.OPENING_FAILED` lists, each with what to do.
     """
     async with AsyncExitStack() as stack:
         if dsn is None:
-            dsn = await stack.enter_async_context(database_url(settings, say))
+            opened = database(settings, say)
+            dsn = await asyncio.to_thread(opened.__enter__)
+            stack.push_async_callback(asyncio.to_thread, opened.__exit__, None, None, None)
         pool = await open_pool(dsn, PoolLimits(size=settings.database_pool_size))
         stack.push_async_callback(pool.aclose)
         async with pool.acquire() as connection:
@@ -114,7 +104,7 @@ async def open_desk(settings: Settings, *, say: Say, dsn: str | None = None) -> 
 
 
 def load_shelf(settings: Settings, environ: Mapping[str, str]) -> Shelf:
-    """Providers, prices and models. Raises what is wrong with a file or a variable."""
+    """Providers, prices and models. Raises what SHELF_FAILED lists."""
     return load_catalog(
         env=environ,
         cache_dir=settings.data_dir / "cache",
@@ -179,11 +169,10 @@ class App:
         )
         self._stack.push_async_callback(upstream.aclose)
         outlets = Outlets(http=upstream, simulator=Simulator(clock=desk.clock))
+        directory = Directory(shelf.catalog, shelf.registry, outlets)
         calls = Metered(ledger, desk.clock, hold_wait_s=settings.hold_wait_s)
         inference = Inference(
-            shelf.catalog,
-            shelf.registry,
-            outlets,
+            directory,
             calls,
             desk.principals,
             clock=desk.clock,
@@ -200,11 +189,12 @@ class App:
         self._stack.push_async_callback(self._drain)
         metrics = _metrics(inference, upstream)
         self._inference = inference
-        self._gateway = _gateway(desk, shelf, inference, outlets, metrics)
+        self._gateway = _gateway(desk, directory, inference, metrics)
 
     async def _drain(self) -> None:
         self.begin_drain()
-        assert self._inference is not None and self._drain_until is not None, "opened before"
+        assert self._inference is not None, "opened before"
+        assert self._drain_until is not None, "begun above"
         left_s = self._drain_until - asyncio.get_running_loop().time()
         await self._inference.drain(max(0.0, left_s))
 
@@ -215,6 +205,19 @@ class App:
 def build(settings: Settings, environ: Mapping[str, str], say: Say) -> App:
     """The gateway as an ASGI application."""
     return App(settings, environ, say)
+
+
+def run_gateway(
+    settings: Settings, environ: Mapping[str, str], listening: socket.socket, ready: Callable[[], None]
+) -> bool:
+    """Serve on a listening socket until a stop signal. False: it could not start, and the log says why."""
+    app = build(settings, environ, lambda text: logger.info(text))
+    config = server_config(
+        app, shutdown_grace_s=settings.shutdown_grace_s, max_connections=settings.max_connections
+    )
+    server = Server(config, on_ready=lambda _: ready(), on_stop=app.begin_drain)
+    server.run(sockets=[listening])
+    return server.started
 
 
 def _pump_terms(settings: Settings) -> PumpTerms:
@@ -239,7 +242,7 @@ def _metrics(inference: Inference, upstream: HttpUpstream) -> Metrics:
     return metrics
 
 
-def _gateway(desk: Desk, shelf: Shelf, inference: Inference, outlets: Outlets, metrics: Metrics) -> Gateway:
+def _gateway(desk: Desk, directory: Directory, inference: Inference, metrics: Metrics) -> Gateway:
     settings = desk.settings
     terms = EdgeTerms(settings.max_body_bytes, settings.body_timeout_s)
 
@@ -254,7 +257,7 @@ def _gateway(desk: Desk, shelf: Shelf, inference: Inference, outlets: Outlets, m
     def count(surface: str, status: int) -> None:
         metrics.requests[surface, status] += 1
 
-    free = Free(shelf.catalog, shelf.registry, outlets, desk.principals, desk.clock)
+    free = Free(directory, desk.principals)
     return Gateway(
         InferenceEdge(inference, desk.clock, desk.ids, terms, count),
         FreeEdge(free, metrics, stored, terms, metrics_token=settings.metrics_token),

@@ -4,25 +4,23 @@ The list of models has the shape of the SDK that asks: `anthropic-version` means
 """
 
 import hmac
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from qlaud.api.inference import JSON_TYPE, ClientLeft, EdgeTerms, Receive, Scope, Send, read_body
+from qlaud.api.inference import JSON_TYPE, EdgeTerms, Receive, Scope, Send, error_headers, read_body
 from qlaud.api.surfaces import ANTHROPIC, OPENAI_CHAT, Surface
+from qlaud.api.top import guarded
 from qlaud.core.catalog import Model
 from qlaud.core.clock import iso_text
 from qlaud.core.credentials import read_secret
-from qlaud.core.errors import Internal, InvalidKey, MissingKey, QlaudError
+from qlaud.core.errors import InvalidKey, MissingKey, QlaudError
 from qlaud.core.ids import RequestId
 from qlaud.flows.calls import Incoming
 from qlaud.flows.free import Free
 from qlaud.ports import Headers
 from qlaud.telemetry import Metrics
 from qlaud.wire.types import Wire
-
-logger = logging.getLogger("qlaud.api")
 
 MODELS_SINCE_S = 1_700_000_000
 """Catalog entries have no birthday; SDKs want one."""
@@ -119,28 +117,20 @@ class FreeEdge:
         head: list[tuple[bytes, bytes]],
     ) -> None:
         request_id = head[0][1].decode()
-        try:
-            status, headers, body = await answer()
-        except ClientLeft:
-            return
-        except QlaudError as error:
-            status, headers, body = _refused(error, wire, request_id)
-        except Exception:
-            logger.exception("a request broke", extra={"request_id": request_id})
-            status, headers, body = _refused(Internal(), wire, request_id)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [*headers, (b"content-length", b"%d" % len(body)), *head],
-            }
-        )
-        await send({"type": "http.response.body", "body": body, "more_body": False})
 
+        async def whole(status: int, headers: Headers, body: bytes) -> None:
+            length = (b"content-length", b"%d" % len(body))
+            await send(
+                {"type": "http.response.start", "status": status, "headers": [*headers, length, *head]}
+            )
+            await send({"type": "http.response.body", "body": body, "more_body": False})
 
-def _refused(error: QlaudError, wire: Wire, request_id: str) -> tuple[int, Headers, bytes]:
-    headers = [JSON_TYPE, *((name.encode(), value.encode()) for name, value in error.headers.items())]
-    return error.status, headers, wire.error_body(error, request_id)
+        async def fail(error: QlaudError) -> None:
+            await whole(error.status, error_headers(error), wire.error_body(error, request_id))
+
+        answered = await guarded(answer(), fail, request_id)
+        if answered is not None:
+            await whole(*answered)
 
 
 def _openai_model(model: Model) -> dict[str, object]:

@@ -5,20 +5,18 @@ the surface's own shape; from the hold on the pump answers, and this side only w
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 from qlaud.api.surfaces import Surface
+from qlaud.api.top import ClientLeft, guarded
 from qlaud.core.credentials import read_secret
-from qlaud.core.errors import BadRequest, BodyTooLarge, Internal, QlaudError
+from qlaud.core.errors import BadRequest, BodyTooLarge, QlaudError
 from qlaud.core.ids import RequestId
 from qlaud.flows.calls import Incoming
 from qlaud.flows.inference import Inference
 from qlaud.ports import Clock, Headers, Ids
-
-logger = logging.getLogger("qlaud.api")
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -83,8 +81,9 @@ class AsgiRelay:
     async def fail(self, error: QlaudError) -> None:
         """An error of ours in the surface's shape."""
         request_id = self._head[0][1].decode()
-        headers = [JSON_TYPE, *((name.encode(), value.encode()) for name, value in error.headers.items())]
-        await self.answer(error.status, headers, self._surface.wire.error_body(error, request_id))
+        await self.answer(
+            error.status, error_headers(error), self._surface.wire.error_body(error, request_id)
+        )
 
     def abort(self) -> None:
         """Break the connection: the server closes it when the watcher returns without an end."""
@@ -115,19 +114,8 @@ class InferenceEdge:
     ) -> None:
         """One model call. `head` are the headers of every answer; the request id stands first."""
         relay = AsgiRelay(send, surface, head, self._on_status)
-        try:
-            incoming = await self._read(surface, scope, receive, head)
-            pump = await self._inference.open(incoming, relay)
-        except QlaudError as error:
-            await relay.fail(error)
-            return
-        except ClientLeft:
-            return
-        except Exception:
-            logger.exception(
-                "a request broke", extra={"request_id": head[0][1].decode(), "path": scope["path"]}
-            )
-            await relay.fail(Internal())
+        pump = await guarded(self._open(surface, scope, receive, relay), relay.fail, head[0][1].decode())
+        if pump is None:
             return
         try:
             while (await receive())["type"] != "http.disconnect":
@@ -139,9 +127,10 @@ class InferenceEdge:
             return
         pump.client_left()
 
-    async def _read(
-        self, surface: Surface, scope: Scope, receive: Receive, head: list[tuple[bytes, bytes]]
-    ) -> Incoming:
+    async def _open(self, surface: Surface, scope: Scope, receive: Receive, relay: AsgiRelay) -> Pump:
+        return await self._inference.open(await self._read(surface, scope, receive), relay)
+
+    async def _read(self, surface: Surface, scope: Scope, receive: Receive) -> Incoming:
         headers: Headers = scope["headers"]
         secret = read_secret(headers, scope["path"], scope["query_string"])
         body = await read_body(receive, headers, self._terms)
@@ -157,8 +146,9 @@ class InferenceEdge:
         )
 
 
-class ClientLeft(Exception):
-    """The connection closed before the body was whole: nobody is left to answer."""
+def error_headers(error: QlaudError) -> list[tuple[bytes, bytes]]:
+    """The headers of an error of ours."""
+    return [JSON_TYPE, *((name.encode(), value.encode()) for name, value in error.headers.items())]
 
 
 async def read_body(receive: Receive, headers: Headers, terms: EdgeTerms) -> bytes:

@@ -19,7 +19,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:
         """A connection must bring its first head in time."""
         super().connection_made(transport)
         self._await_head()

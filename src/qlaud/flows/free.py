@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 import msgspec
 
-from qlaud.core.catalog import Catalog, Model
+from qlaud.core.catalog import Model
 from qlaud.core.errors import ProviderNotConfigured
 from qlaud.core.keys import Principal, mode_of
-from qlaud.core.providers import Registry
 from qlaud.flows.answers import REFUSES_US, fault_error, provider_error
 from qlaud.flows.calls import Incoming, Route
 from qlaud.flows.decoding import decoder_for
 from qlaud.flows.headers import to_client, to_upstream
-from qlaud.flows.inference import SIMULATOR, Outlets
+from qlaud.flows.inference import SIMULATOR, Directory
 from qlaud.flows.principals import Principals
-from qlaud.ports import Clock, Headers, UpstreamFault, UpstreamRequest
+from qlaud.ports import Headers, UpstreamFault, UpstreamRequest
 from qlaud.wire.types import Changes
 
 COUNT_TOKENS = "count_tokens"
@@ -38,14 +37,11 @@ class FreeAnswer:
 class Free:
     """Verbs without a price."""
 
-    def __init__(
-        self, catalog: Catalog, registry: Registry, outlets: Outlets, principals: Principals, clock: Clock
-    ) -> None:
-        self._catalog = catalog
-        self._registry = registry
-        self._outlets = outlets
+    def __init__(self, directory: Directory, principals: Principals) -> None:
+        self._catalog = directory.catalog
+        self._registry = directory.registry
+        self._outlets = directory.outlets
         self._principals = principals
-        self._clock = clock
 
     async def count_tokens(self, incoming: Incoming) -> FreeAnswer:
         """The provider's own count, or an estimate that says so where it offers none."""

@@ -40,23 +40,28 @@ class Outlets:
         return self.http if provider.origin else self.simulator
 
 
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """What can be called, where, and the way there."""
+
+    catalog: Catalog
+    registry: Registry
+    outlets: Outlets
+
+
 class Inference:
     """Admits model calls and keeps their pumps."""
 
     def __init__(
         self,
-        catalog: Catalog,
-        registry: Registry,
-        outlets: Outlets,
+        directory: Directory,
         calls: Metered,
         principals: Principals,
         *,
         clock: Clock,
         terms: PumpTerms,
     ) -> None:
-        self._catalog = catalog
-        self._registry = registry
-        self._outlets = outlets
+        self._directory = directory
         self._calls = calls
         self._principals = principals
         self._clock = clock
@@ -83,7 +88,7 @@ class Inference:
     def prepare(self, incoming: Incoming) -> Prepared:
         """The call with its routes and its bound. Raises what is wrong with it, before any money is touched."""
         call = incoming.wire.read_call(incoming.body)
-        model = self._catalog.resolve(call.model)
+        model = self._directory.catalog.resolve(call.model)
         routes = self._routes(incoming, model)
         demand = call.demand
         want = min(demand.max_output if demand.max_output is not None else model.max_output, LARGEST_LIMIT)
@@ -141,9 +146,9 @@ class Inference:
                 f'model "{model.slug}" is not served on this surface; it speaks: {spoken}', param="model"
             )
         if mode_of(incoming.secret) == "test":
-            simulator = self._registry.provider(SIMULATOR)
+            simulator = self._directory.registry.provider(SIMULATOR)
             host = speaking[0]
-            return (Route(host, simulator, self._outlets.simulator, host.card_at(now)),)
+            return (Route(host, simulator, self._directory.outlets.simulator, host.card_at(now)),)
         routes = [self._route(host, now) for host in speaking]
         ready = tuple(route for route in routes if route.provider.configured)
         if not ready:
@@ -152,8 +157,8 @@ class Inference:
         return ready
 
     def _route(self, host: Host, now: int) -> Route:
-        provider = self._registry.provider(host.provider)
-        return Route(host, provider, self._outlets.of(provider), host.card_at(now))
+        provider = self._directory.registry.provider(host.provider)
+        return Route(host, provider, self._directory.outlets.of(provider), host.card_at(now))
 
 
 def dearest(routes: tuple[Route, ...], demand: Demand, window: int | None, markup_bp: int) -> Worst | None:
