@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from starlette.requests import Request
 from starlette.responses import Response
@@ -149,5 +150,11 @@ def _add(app: FastAPI, method: str, path: str, endpoint: Endpoint, spec: Spec) -
 
 def _document(app: FastAPI) -> dict[str, Any]:
     found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            for method in (
+                route.methods or ()
+            ):  # once more, whole: FastAPI leaves null members out of examples
+                found["paths"][route.path][method.lower()].update(route.openapi_extra or {})
     found["components"] = components(SPECS.values())
     return found

@@ -58,7 +58,7 @@ SELECT e.model, {MEASURES} FROM usage_events e WHERE e.key_id = $1 AND e.created
 # 6 by the extra column.
 REPORT = """
 SELECT s.*, k.name, k.prefix, k.external_id
-  FROM (SELECT GROUPING(e.key_id, e.model, {extra}) AS level, e.key_id, e.model, {extra} AS extra, {measures}
+  FROM (SELECT {level} AS level, e.key_id, e.model, {extra} AS extra, {measures}
           FROM usage_events e
          WHERE {where}
          GROUP BY GROUPING SETS ((), (e.key_id), (e.model), (e.key_id, e.model){extra_set})) s
@@ -87,7 +87,8 @@ class UsageRows:
                 where.append(f"e.{column} = ${len(args)}")
         extra = EXTRAS.get(group_by or "")
         sql = REPORT.format(
-            extra=extra or "e.surface",
+            level=f"GROUPING(e.key_id, e.model, {extra})" if extra else "GROUPING(e.key_id, e.model) * 2 + 1",
+            extra=extra or "NULL",
             extra_set=f", ({extra})" if extra else "",
             measures=MEASURES,
             where=" AND ".join(where),
