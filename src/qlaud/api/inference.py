@@ -16,6 +16,7 @@ from qlaud.core.errors import BadRequest, BodyTooLarge, QlaudError
 from qlaud.core.ids import RequestId
 from qlaud.flows.calls import Incoming
 from qlaud.flows.inference import Inference
+from qlaud.flows.pump import Pump
 from qlaud.ports import Clock, Headers, Ids
 
 Scope = MutableMapping[str, Any]
