@@ -58,6 +58,7 @@ class Desk:
 
     settings: Settings
     pool: Pool
+    books: Books
     accounts: Accounts
     keys: Keys
     usage: UsageReports
@@ -90,6 +91,7 @@ async def open_desk(settings: Settings, *, say: Say, dsn: str | None = None) -> 
         yield Desk(
             settings=settings,
             pool=pool,
+            books=books,
             accounts=Accounts(books, clock, ids, dice),
             keys=Keys(books, clock, ids, dice),
             usage=UsageReports(books, clock),

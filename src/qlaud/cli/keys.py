@@ -1,22 +1,28 @@
 """`qlaud keys`: mint, list, show, cap, credit, rotate, revoke."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from qlaud.cli.desk import AccountOption, Failed, JsonOption, Seat, TestOption, at_desk, mode_of
-from qlaud.cli.output import clean, money, moment, print_json, print_table, tell
+from qlaud.cli.desk import AccountOption, JsonOption, Seat, TestOption, at_desk, mode_of
+from qlaud.cli.output import NOTHING, clean, count, moment, money, print_json, print_table, tell
 from qlaud.cli.reading import every_key, find_key, read_moment, read_usd, read_usd_above_zero
 from qlaud.cli.shapes import Shape, key_shape
-from qlaud.core.keys import CapPeriod, Key, KeyPolicy, OnCap, OnDisconnect
+from qlaud.core.errors import usd_text
+from qlaud.core.keys import CapPeriod, Key, KeyPolicy, OnCap, OnDisconnect, Scope
 from qlaud.core.money import Micros
 from qlaud.flows.keys import Secretive
+from qlaud.ports_management import KeyFilter, Session
 
 keys = typer.Typer(no_args_is_help=True, help="API keys: one per end user, with its own cap.")
 
 COUNT_LIMIT = 2**31 - 1
 NAME_CHARACTERS, EXTERNAL_ID_CHARACTERS = 200, 256
+
+KeyAndShape = tuple[Key, Shape]
+SecretAndShape = tuple[Secretive, Shape]
 
 KeyArgument = Annotated[
     str, typer.Argument(metavar="KEY", help="Id, unique name, or the beginning or end of the id.")
@@ -33,7 +39,10 @@ def mint(
         CapPeriod, typer.Option("--period", help="The cap is for good, or starts anew each period (UTC).")
     ] = "lifetime",
     anchor_day: Annotated[
-        int, typer.Option("--anchor-day", min=1, max=31, help="When it starts: weekday (1 Monday) or day of month.")
+        int,
+        typer.Option(
+            "--anchor-day", min=1, max=31, help="When it starts: weekday (1 Monday) or day of month."
+        ),
     ] = 1,
     on_cap: Annotated[
         OnCap, typer.Option("--on-cap", help="Shorten a call that may not fit, or refuse it.")
@@ -49,10 +58,13 @@ def mint(
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", help="A model it may use, or a prefix ending in `*`. Repeat for more. Default: all."),
+        typer.Option(
+            "--model", help="A model it may use, or a prefix ending in `*`. Repeat for more. Default: all."
+        ),
     ] = None,
     expires: Annotated[
-        int | None, typer.Option("--expires", parser=read_moment, metavar="WHEN", help="When it ends, such as 2027-01-31.")
+        int | None,
+        typer.Option("--expires", parser=read_moment, metavar="WHEN", help="When it ends: 2027-01-31."),
     ] = None,
     external_id: Annotated[
         str | None, typer.Option("--external-id", help="Your own id of the customer.")
@@ -80,16 +92,222 @@ def mint(
         external_id=external_id,
     )
 
-    async def verb(seat: Seat) -> tuple[Secretive, Shape]:
-        desk = seat.desk
-        async with desk.once.transaction() as session:
-            made = await desk.keys.mint(
-                session,
-                seat.caller(),
-                policy,
-                scope="admin" if admin else "standard",
-                mode=mode_of(test),
-            )
-        return made, key_shape(made.key, desk.settings.on_disconnect, made.secret)
+    def verb(session: Session, seat: Seat) -> Awaitable[Secretive]:
+        scope: Scope = "admin" if admin else "standard"
+        return seat.desk.keys.mint(session, seat.caller(), policy, scope=scope, mode=mode_of(test))
 
-    _print_secret(*at_desk(verb, account), as_json=as_json)
+    _print_secret(at_desk(lambda seat: _secretive(seat, verb), account), as_json)
+
+
+@keys.command("list")
+def listing(
+    every: Annotated[bool, typer.Option("--all", help="Revoked keys too.")] = False,
+    external_id: Annotated[
+        str | None, typer.Option("--external-id", help="Only the keys of this customer of yours.")
+    ] = None,
+    test: TestOption = False,
+    account: AccountOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Every key with its cap, what it has spent, holds and has left in the running period."""
+
+    async def verb(seat: Seat) -> tuple[list[Key], list[Shape], int]:
+        which = KeyFilter(
+            seat.account_id, mode_of(test), external_id=external_id, revoked=None if every else False
+        )
+        found = await every_key(seat, which)
+        return (
+            found,
+            [key_shape(key, seat.desk.settings.on_disconnect) for key in found],
+            seat.desk.clock.now_ms(),
+        )
+
+    found, shapes, now_ms = at_desk(verb, account)
+    if as_json:
+        print_json({"keys": shapes, "has_more": False, "next_after": None})
+    elif not found:
+        tell("no keys; make one with: qlaud keys mint NAME --cap 5")
+    else:
+        print_table(
+            ("name", "id", "scope", ">cap", ">spent", ">held", ">remaining", "state"),
+            [_row(key, now_ms) for key in found],
+        )
+
+
+@keys.command("show")
+def show(key: KeyArgument, account: AccountOption = None, as_json: JsonOption = False) -> None:
+    """One key, with everything that is set on it."""
+    _print_key(at_desk(lambda seat: _found(seat, key), account), as_json)
+
+
+@keys.command("cap")
+def cap(
+    key: KeyArgument,
+    amount: Annotated[
+        Micros | None, typer.Argument(parser=read_usd, metavar="[USD]", help="The new cap.")
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help="No cap from now on.")] = False,
+    period: Annotated[CapPeriod | None, typer.Option("--period", help="Change the period, too.")] = None,
+    account: AccountOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set another cap, or take it away. The next call obeys it."""
+    if (amount is None) != none:
+        raise typer.BadParameter("give either an amount or --none", param_hint="USD")
+
+    async def verb(seat: Seat) -> KeyAndShape:
+        found = await find_key(seat, key)
+
+        def change(policy: KeyPolicy) -> KeyPolicy:
+            return replace(policy, max_spend_micros=amount, cap_period=period or policy.cap_period)
+
+        changed = await seat.desk.keys.change(seat.caller(), found.id, change)
+        return changed, key_shape(changed, seat.desk.settings.on_disconnect)
+
+    _print_key(at_desk(verb, account), as_json)
+
+
+@keys.command("credit")
+def credit(
+    key: KeyArgument,
+    amount: Annotated[Micros, typer.Argument(parser=read_usd_above_zero, metavar="USD")],
+    account: AccountOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a capped key spend more: for good, or in the running period if its cap has one."""
+
+    async def verb(seat: Seat) -> KeyAndShape:
+        found = await find_key(seat, key)
+        async with seat.desk.books.transaction() as session:
+            changed = await seat.desk.keys.credit(session, seat.caller(), found.id, amount)
+        return changed, key_shape(changed, seat.desk.settings.on_disconnect)
+
+    _print_key(at_desk(verb, account), as_json)
+
+
+@keys.command("rotate")
+def rotate(key: KeyArgument, account: AccountOption = None, as_json: JsonOption = False) -> None:
+    """Give a key a new secret. The old one is dead at once; cap and usage stay."""
+
+    async def verb(seat: Seat) -> SecretAndShape:
+        found = await find_key(seat, key)
+        return await _secretive(
+            seat, lambda session, seat: seat.desk.keys.rotate(session, seat.caller(), found.id)
+        )
+
+    _print_secret(at_desk(verb, account), as_json)
+
+
+@keys.command("revoke")
+def revoke(key: KeyArgument, account: AccountOption = None, as_json: JsonOption = False) -> None:
+    """End a key for good. Its next call is refused."""
+
+    async def verb(seat: Seat) -> Key:
+        found = await find_key(seat, key)
+        await seat.desk.keys.revoke(seat.caller(), found.id)
+        return found
+
+    found = at_desk(verb, account)
+    if as_json:
+        print_json({"ok": True, "id": found.id})
+    else:
+        typer.echo(f"revoked {clean(found.policy.name)} ({found.id})")
+
+
+async def _secretive(seat: Seat, verb: Callable[[Session, Seat], Awaitable[Secretive]]) -> SecretAndShape:
+    async with seat.desk.books.transaction() as session:
+        made = await verb(session, seat)
+    return made, key_shape(made.key, seat.desk.settings.on_disconnect, made.secret)
+
+
+async def _found(seat: Seat, text: str) -> KeyAndShape:
+    key = await find_key(seat, text)
+    return key, key_shape(key, seat.desk.settings.on_disconnect)
+
+
+def _print_secret(made: SecretAndShape, as_json: bool) -> None:
+    secretive, shape = made
+    if as_json:
+        print_json(shape)
+        return
+    key = secretive.key
+    typer.echo(f"{clean(key.policy.name)}  {key.id}  {_cap(key)}")
+    typer.echo(secretive.secret)
+    tell("this is the secret; it is shown once, keep it")
+
+
+def _print_key(found: KeyAndShape, as_json: bool) -> None:
+    key, shape = found
+    if as_json:
+        print_json(shape)
+        return
+    policy = key.policy
+    models = None if policy.allowed_models is None else ", ".join(policy.allowed_models)
+    lines = (
+        ("name", policy.name),
+        ("id", str(key.id)),
+        ("prefix", key.prefix),
+        ("scope", _scope(key)),
+        ("cap", _cap(key)),
+        ("credit", money(key.balance.credit_micros)),
+        ("spent", money(key.balance.posted_micros)),
+        ("held", money(key.balance.held_micros + key.balance.lost_micros)),
+        ("remaining", money(key.remaining_micros)),
+        ("spent in all", money(key.balance.lifetime_micros)),
+        ("models", models),
+        ("calls a minute", count(policy.rpm_limit)),
+        ("calls at once", count(policy.max_parallel)),
+        ("external id", policy.external_id),
+        ("expires", moment(policy.expires_at)),
+        ("made", moment(key.created_at)),
+        ("last used", moment(key.last_used_at)),
+        ("revoked", moment(key.revoked_at)),
+    )
+    print_table(("", ""), [(name, text) for name, text in lines if text not in (None, NOTHING)])
+
+
+def _row(key: Key, now_ms: int) -> tuple[str, ...]:
+    balance = key.balance
+    return (
+        key.policy.name,
+        str(key.id),
+        _scope(key),
+        _cap(key),
+        money(balance.posted_micros),
+        money(balance.held_micros + balance.lost_micros),
+        money(key.remaining_micros),
+        _state(key, now_ms),
+    )
+
+
+def _scope(key: Key) -> str:
+    return f"{key.scope} (test)" if key.mode == "test" else key.scope
+
+
+def _cap(key: Key) -> str:
+    if key.policy.max_spend_micros is None:
+        return "no cap"
+    text = usd_text(key.policy.max_spend_micros, shortest=True)
+    if key.balance.credit_micros:
+        text += f" + {usd_text(key.balance.credit_micros, shortest=True)}"
+    return text if key.policy.cap_period == "lifetime" else f"{text} a {key.policy.cap_period}"
+
+
+def _state(key: Key, now_ms: int) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    if key.policy.expires_at is not None and key.policy.expires_at <= now_ms:
+        return "expired"
+    return "cap reached" if key.remaining_micros == 0 else "active"
+
+
+def _models(models: list[str] | None) -> tuple[str, ...] | None:
+    for model in models or ():
+        if not model or "*" in model[:-1]:
+            raise typer.BadParameter("`*` may only end a model's name", param_hint="--model")
+    return tuple(models) if models else None
+
+
+def _check_text(text: str, name: str, limit: int) -> None:
+    if not 1 <= len(text) <= limit:
+        raise typer.BadParameter(f"give 1 to {limit} characters", param_hint=name)

@@ -45,8 +45,9 @@ def print_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, footer: Sequence[str] = ()) -> None:
-    """A table. A column whose name begins with `>` is set to the right."""
-    table = Table(box=None, show_footer=bool(footer), pad_edge=False, padding=(0, 2, 0, 0))
+    """A table. A column whose name begins with `>` is set to the right; without names there is no header."""
+    named = any(column.strip(">") for column in columns)
+    table = Table(box=None, show_header=named, show_footer=bool(footer), pad_edge=False, padding=(0, 2, 0, 0))
     for place, column in enumerate(columns):
         table.add_column(
             column.removeprefix(">"),

@@ -59,7 +59,7 @@ async def find_key(seat: Seat, text: str) -> Key:
     key_id = _whole_id(text)
     if key_id is not None:
         return await seat.desk.keys.get(caller, key_id)
-    found = [key for key in await every_key(seat) if _is_meant(key, text)]
+    found = [key for key in await every_key(seat, KeyFilter(seat.account_id, None)) if _is_meant(key, text)]
     found = [key for key in found if key.revoked_at is None] or found
     if not found:
         raise Failed(f"no key is called {text!r}; `qlaud keys list` shows them")
@@ -69,14 +69,12 @@ async def find_key(seat: Seat, text: str) -> Key:
     return found[0]
 
 
-async def every_key(seat: Seat) -> list[Key]:
-    """Every key of the account, in both modes, newest first."""
+async def every_key(seat: Seat, which: KeyFilter) -> list[Key]:
+    """Every key that is asked for, newest first."""
     keys: list[Key] = []
     after: KeyId | None = None
     while True:
-        page = await seat.desk.keys.page(
-            seat.caller(), KeyFilter(seat.account_id, None), limit=PAGE, after=after
-        )
+        page = await seat.desk.keys.page(seat.caller(), which, limit=PAGE, after=after)
         keys += page.keys
         if page.after is None:
             return keys

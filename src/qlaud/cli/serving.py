@@ -17,8 +17,9 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from qlaud.app import load_shelf, open_desk, run_gateway
+from qlaud.app import open_desk, run_gateway
 from qlaud.app_database import database
+from qlaud.cli.desk import announce
 from qlaud.config import Settings, unknown_variables
 from qlaud.flows.accounts import FirstStart
 from qlaud.telemetry import set_up_logging
@@ -82,16 +83,6 @@ def listen(settings: Settings) -> socket.socket:
         ) from fault
     listening.set_inheritable(True)
     return listening
-
-
-def announce(first: FirstStart, say: Say) -> None:
-    """Tell what the first start made; the key is shown this once."""
-    if first.step == "made" and first.secret is not None:
-        say(f"master key (shown once, keep it): {first.secret}")
-    elif first.step == "installed":
-        say("QLAUD_MASTER_KEY was installed as a master key")
-    elif first.step == "unusable":
-        say("QLAUD_MASTER_KEY is known but revoked, expired or not a master key: it opens nothing")
 
 
 class Workers:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
+from uuid import UUID
 
 from qlaud.core.ids import AccountId, KeyId
 from qlaud.core.money import Micros
@@ -118,3 +119,12 @@ class Principal:
     account_id: AccountId
     scope: Scope
     mode: Mode
+
+
+NO_KEY = KeyId(UUID(int=0))
+"""Stands where an operator acts, who needs no key."""
+
+
+def operator(account_id: AccountId, mode: Mode) -> Principal:
+    """Whoever can reach the database: an admin of the account."""
+    return Principal(NO_KEY, account_id, "admin", mode)

@@ -96,6 +96,11 @@ class Cluster:
         return f"postgresql://{USER}@/{DATABASE}?host={quote(str(self.socket_dir), safe='/')}&port={PORT}"
 
 
+def has_cluster(data_dir: Path) -> bool:
+    """Whether the data directory holds a database, of whatever version and owner."""
+    return (data_dir / "pg" / "cluster").exists()
+
+
 def locate(data_dir: Path, say: Callable[[str], None]) -> Cluster:
     """The cluster of a data directory, with its directories there and reachable for the server's user.
 

@@ -25,6 +25,7 @@ from qlaud.store.embedded.cluster import (
     EmbeddedPostgresFailed,
     binaries,
     ensure_made,
+    has_cluster,
     locate,
     log_tail,
     trim_log,
@@ -68,6 +69,11 @@ class EmbeddedPostgres:
                 os.close(share._users)
                 raise
             return share
+
+    @staticmethod
+    def exists(data_dir: Path) -> bool:
+        """Whether a database was made in this data directory."""
+        return has_cluster(data_dir)
 
     @property
     def dsn(self) -> str:
