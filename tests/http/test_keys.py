@@ -242,6 +242,21 @@ def test_a_patch_changes_what_it_names_and_null_clears(database_url: str) -> Non
     in_office(database_url, journey)
 
 
+def test_changes_of_different_fields_at_the_same_moment_all_stay(database_url: str) -> None:
+    async def journey(office: Office) -> None:
+        path = f"/v1/keys/{(await office.mint())['id']}"
+        changes = {"name": "b", "rpm_limit": 3, "max_parallel": 4, "external_id": "e", "on_cap": "refuse"}
+        for _ in range(4):
+            await office.call("PATCH", path, {**dict.fromkeys(changes), "name": "a"})
+            await asyncio.gather(
+                *(office.call("PATCH", path, {name: value}) for name, value in changes.items())
+            )
+            shown = (await office.call("GET", path)).json()
+            assert {name: shown[name] for name in changes} == changes
+
+    in_office(database_url, journey)
+
+
 def test_a_cap_below_what_is_spent_leaves_nothing_and_can_be_raised_again(database_url: str) -> None:
     async def journey(office: Office) -> None:
         key = await office.mint(max_spend_usd=5)

@@ -162,8 +162,6 @@ class KeyRows:
 
     async def put_policy(self, key_id: KeyId, policy: KeyPolicy, at_ms: int, *, new_period: bool) -> None:
         """Set the whole policy of a locked key. `new_period`: its running period is counted anew from the rows."""
-        if not new_period:
-            await self._on.execute(ENTER_PERIOD, key_id, at_ms)
         await self._on.execute(PUT_POLICY, key_id, *_policy_row(policy))
         if new_period:
             await self._on.execute(COUNT_ANEW, key_id, at_ms)
