@@ -1,9 +1,10 @@
 """What the flows need from the world, as Protocols. Plugs implement them; only `app` joins the two."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
+
+from msgspec import Struct
 
 from qlaud.core.ids import RequestId
 from qlaud.core.ledger import Admission, Charged, Hold, HoldAsk, Settlement
@@ -33,8 +34,7 @@ class Ids(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
+class UpstreamRequest(Struct, frozen=True, gc=False):
     """One call as it leaves: absolute origin, raw target, final headers (host and content-length are added)."""
 
     method: str

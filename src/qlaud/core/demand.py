@@ -1,15 +1,15 @@
 """How much a call may cost before it leaves: what was asked for, and the bound that follows from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from qlaud.core.money import MARKUP_BASE_BP, PICOS_PER_MICRO, Micros, with_markup
 
 NO_FEES: Mapping[str, int] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(Struct, frozen=True, gc=False):
     """What a request asks for, as far as money is concerned. Read by a wire, priced by a rate card."""
 
     input_tokens: int
@@ -32,8 +32,7 @@ class Demand:
     """A provider tool whose cost nobody can bound."""
 
 
-@dataclass(frozen=True, slots=True)
-class Worst:
+class Worst(Struct, frozen=True, gc=False):
     """W(x) of the contract, section 6.2: `base + x * slope`, with markup, rounded up to whole micros."""
 
     base_picos: int

@@ -269,7 +269,8 @@ class KeyCapExceeded(OutOfMoney):
                 f"{affordable_max_tokens} affordable"
             )
         else:
-            message = f"{head} of {usd_text(cap_micros, shortest=True)} ({usd_text(spent_micros)} spent, {usd_text(held_micros)} in flight)"
+            cap = usd_text(cap_micros, shortest=True)
+            message = f"{head} of {cap} ({usd_text(spent_micros)} spent, {usd_text(held_micros)} in flight)"
         super().__init__(message)
         self.cap_micros, self.spent_micros, self.held_micros = cap_micros, spent_micros, held_micros
         self.affordable_max_tokens = affordable_max_tokens

@@ -4,8 +4,9 @@ Invariant, for each key and each prepaid wallet, at every instant: posted + held
 row with identity, `held -> posted | released | lost`, and has the id of the usage event it ends in.
 """
 
-from dataclasses import dataclass
 from uuid import UUID
+
+from msgspec import Struct
 
 from qlaud.core.errors import (
     CapContended,
@@ -28,8 +29,7 @@ from qlaud.core.money import Micros
 from qlaud.core.usage import Usage
 
 
-@dataclass(frozen=True, slots=True)
-class CallFacts:
+class CallFacts(Struct, frozen=True, gc=False):
     """What stays the same from the hold to the event: what was called, where, for whom."""
 
     model: str
@@ -41,8 +41,7 @@ class CallFacts:
     parent_id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HoldAsk:
+class HoldAsk(Struct, frozen=True, gc=False):
     """A call that wants to leave, and the most it can cost (contract 6.2, 6.3)."""
 
     id: RequestId
@@ -60,8 +59,7 @@ class HoldAsk:
     """The caller gave no output limit, so lowering it needs nobody's leave."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True, gc=False):
     """Money set aside. Whoever has it owns the call and must settle it."""
 
     id: RequestId
@@ -81,13 +79,11 @@ class Hold:
     rpm_used: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True, gc=False):
     """The money is there but held by calls in flight: ask again when one has settled."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True, gc=False):
     """Not admitted; nothing was charged to any limit."""
 
     error: QlaudError
@@ -96,8 +92,7 @@ class Refused:
 Admission = Hold | Wait | Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(Struct, frozen=True, gc=False):
     """The end of a call: what it used and costs. Applied once per hold id, however often it is sent."""
 
     hold: Hold
@@ -114,16 +109,14 @@ class Settlement:
     upstream_request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Charged:
+class Charged(Struct, frozen=True, gc=False):
     """What a settlement did: `cost_micros` is on key and wallet, `overage_micros` on the operator."""
 
     cost_micros: Micros
     overage_micros: Micros
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True, gc=False):
     """The facts behind a refusal, as the ledger answers them."""
 
     cap_micros: int = 0

@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from qlaud.core.demand import Demand, Worst
 from qlaud.core.money import MARKUP_BASE_BP, PICOS_PER_MICRO, Micros
 from qlaud.core.rates import CACHE_WRITES, Band, Rate
@@ -55,8 +57,7 @@ class Terms:
     geo: Axis = field(default_factory=Axis)
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(Struct, frozen=True, gc=False):
     """What one call costs. Both amounts are the exact cost rounded up once to a whole micro."""
 
     cost_micros: Micros

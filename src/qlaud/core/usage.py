@@ -5,13 +5,13 @@ part of `output_tokens` is also told apart in `reasoning_tokens`, which is price
 prices it differently. So the bill is a plain sum, and nothing is charged twice.
 """
 
-from dataclasses import dataclass, field, fields
+from msgspec import Struct, field
 
 EMPTY: dict[str, int] = {}
+"""No detail. Shared, never written to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True, gc=False):
     """Billed quantities of one call. All are whole numbers >= 0; durations are milliseconds.
 
     The rate a quantity has may depend on `tier` (service tier *as answered*), `speed`, `geo`, and on the
@@ -50,7 +50,7 @@ class Usage:
     geo: str = ""
     served_model: str = ""
     """The model name in the answer, when it differs from what was asked it decides the price."""
-    detail: dict[str, int] = field(default_factory=lambda: EMPTY)
+    detail: dict[str, int] = field(default_factory=dict[str, int])
     """Counts kept for the record that have no price of their own."""
 
     @property
@@ -77,27 +77,24 @@ class Usage:
 
 
 QUANTITIES: tuple[str, ...] = tuple(
-    f.name for f in fields(Usage) if f.name not in ("tier", "speed", "geo", "served_model", "detail")
+    name for name in Usage.__struct_fields__ if name not in ("tier", "speed", "geo", "served_model", "detail")
 )
 """The names of the billed quantities, in the order of the record."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exact:
+class Exact(Struct, frozen=True, gc=False):
     """The provider's own terminal usage was seen."""
 
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
-class AtLeast:
+class AtLeast(Struct, frozen=True, gc=False):
     """The stream broke before its terminal usage: counted input and what was relayed. Billed as an estimate."""
 
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(Struct, frozen=True, gc=False):
     """The call failed without billable usage."""
 
 

@@ -1,7 +1,8 @@
 """One model call as values: what came in, where it may go, how its answer is carried back."""
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from qlaud.core.catalog import Host, Model
 from qlaud.core.demand import Worst
@@ -14,8 +15,7 @@ from qlaud.ports import Headers, Upstream
 from qlaud.wire.types import ModelCall, Wire
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(Struct, frozen=True, gc=False):
     """A request as the edge read it."""
 
     id: RequestId
@@ -29,8 +29,7 @@ class Incoming:
     query: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True, gc=False):
     """One host the call may go to, with the price that holds there."""
 
     host: Host
@@ -40,8 +39,7 @@ class Route:
     """None: the model has no price here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True, gc=False):
     """A call that may ask for its hold."""
 
     incoming: Incoming

@@ -4,7 +4,7 @@ The next host is tried only while the last one cannot have worked on the call: i
 429 or 5xx without a sign of having billed. Nothing is retried after a timeout of an accepted call.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from qlaud.core.ledger import Hold
 from qlaud.flows.calls import Prepared, Route
@@ -15,16 +15,14 @@ from qlaud.wire.types import Changes
 OVERLOADED = frozenset((429, 500, 502, 503, 504, 529))
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(Struct, frozen=True, gc=False):
     """A host answered."""
 
     route: Route
     response: UpstreamResponse
 
 
-@dataclass(frozen=True, slots=True)
-class NotReached:
+class NotReached(Struct, frozen=True, gc=False):
     """No host gave an answer; `fault` is that of the last one tried."""
 
     route: Route

@@ -1,7 +1,9 @@
 """From what a call used to what it costs: the last step before the ledger. Pure."""
 
 import logging
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from qlaud.core.ledger import Hold, Settlement
 from qlaud.core.money import Micros
@@ -14,8 +16,7 @@ logger = logging.getLogger("qlaud.settling")
 FREE = Charge(Micros(0), Micros(0))
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True, gc=False):
     """How a call ended, as far as its event tells."""
 
     metered: Metered

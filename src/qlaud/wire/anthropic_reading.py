@@ -1,10 +1,10 @@
 """What the taps understand of an Anthropic answer: counts content as it passes, and folds the usage."""
 
 import re
-from dataclasses import replace
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing
 from qlaud.wire import anthropic_usage

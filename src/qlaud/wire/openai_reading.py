@@ -1,7 +1,8 @@
 """What the taps understand of a chat completion: counts content as it passes, and keeps the last usage."""
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing
 from qlaud.wire import openai_usage

@@ -4,16 +4,16 @@ A wire is pure: bytes in, bytes out, no I/O, no clock. Native passthrough stays 
 `rewrite` changes a body, and only the fields named in `Changes`. May be imported by flows, api and providers.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from qlaud.core.demand import Demand
 from qlaud.core.errors import QlaudError
 from qlaud.core.usage import Metered, Usage
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCall:
+class ModelCall(Struct, frozen=True, gc=False):
     """What a request asks, as far as routing, money and the answer's tap need to know."""
 
     model: str
@@ -29,8 +29,7 @@ class ModelCall:
     """Indexes in `tools` of provider tools without `max_uses`: `Changes.max_uses` gives it to them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True, gc=False):
     """What a body must say before it leaves. Fields left alone are None or False."""
 
     model: str | None = None

@@ -1,9 +1,9 @@
 """The bound before a call leaves."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from qlaud.core.demand import Demand
 from qlaud.core.pricing import STANDARD, NotPriced, RateCard
@@ -128,7 +128,7 @@ def test_zero_uses_of_a_tool_need_no_price(prices: Prices) -> None:
 def test_a_write_nobody_asked_for_is_held_for_where_the_provider_may_bill_one() -> None:
     rates = {"input_tokens": Rate(2), "cache_write_5m_tokens": Rate(3), "cache_write_30m_tokens": Rate(7)}
     silent = RateCard("acme", "m", "v1", {STANDARD: (Band.of(0, rates),)})
-    implicit = replace(silent, implicit_ttls=frozenset({"30m"}))
+    implicit = RateCard("acme", "m", "v1", silent.lines, implicit_ttls=frozenset({"30m"}))
     assert [card.worst(Demand(input_tokens=10)).base_picos for card in (silent, implicit)] == [20, 70]
     asked = Demand(input_tokens=10, cache_ttls=frozenset({"1h"}))
     assert [card.worst(asked).base_picos for card in (silent, implicit)] == [30, 70]
