@@ -14,7 +14,7 @@ export PYRIGHT_PYTHON_GLOBAL_NODE := 0
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench prove test check format lock clean install-dev
+.PHONY: help install demo bench prove test check format lock clean install-dev install-node-sdks
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,7 +32,7 @@ bench: install ## what the gateway adds to a call, measured here
 	$(ENVIRONMENT) .venv bench
 	@$(BIN)/python -m bench $(ARGS)
 
-test: install-dev ## every gate, then every test
+test: install-dev install-node-sdks ## every gate, then every test
 	$(ENVIRONMENT) .venv-previous sdk-previous
 	@$(MAKE) --no-print-directory --keep-going gates
 	@echo "== pytest"
@@ -51,10 +51,18 @@ lock: ## write requirements/*.txt from *.in; ARGS=--upgrade moves every pin
 	@requirements/lock.sh build/lock/bin/uv $(ARGS); status=$$?; rm -rf build/lock; exit $$status
 
 clean: ## remove the environments and what the tools left
-	rm -rf .venv .venv-previous build .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
+	rm -rf .venv .venv-previous .node-sdks build .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
 
 install-dev:
 	$(ENVIRONMENT) --project .venv build dev
+
+# The vendors' SDKs for Node, by the npm that came with .venv. Versions are pinned; nothing of them is run on installing.
+NODE_SDKS := tests/e2e/sdk/node/package.json
+install-node-sdks: install-dev
+	@cmp -s $(NODE_SDKS) .node-sdks/.installed || { \
+		echo "installing the SDKs for Node into .node-sdks"; rm -rf .node-sdks; mkdir .node-sdks; cp $(NODE_SDKS) .node-sdks/; \
+		PATH="$(CURDIR)/$(BIN):$$PATH" npm install --prefix .node-sdks --ignore-scripts --no-package-lock --no-audit \
+			--no-fund --loglevel=error && cp $(NODE_SDKS) .node-sdks/.installed; }
 
 # A gate prints its name and its seconds, and its output where it fails. All of them run, also after a failure.
 define gate

@@ -1,0 +1,109 @@
+"""One gateway process, two fake providers and six SDKs for all tests of this folder; a key for each test."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.e2e.sdk.sdks import COMMANDS, Sdk, running_sdk
+from tests.support.fake_anthropic import serve_anthropic
+from tests.support.fake_openai import serve_openai
+from tests.support.fake_provider import FakeProvider
+from tests.support.gateway import OPERATOR_KEYS, Gateway, MintedKey, gateway_process
+from tests.support.postgres import Databases
+
+
+@pytest.fixture(scope="session")
+def gateway_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What gateways may share: compiled prices, logs."""
+    return tmp_path_factory.mktemp("gateway")
+
+
+@pytest.fixture(scope="session")
+def running_anthropic() -> Iterator[FakeProvider]:
+    with serve_anthropic() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def running_openai() -> Iterator[FakeProvider]:
+    with serve_openai() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    databases: Databases,
+    gateway_folder: Path,
+    running_anthropic: FakeProvider,
+    running_openai: FakeProvider,
+) -> Iterator[Gateway]:
+    """The process under test."""
+    dsn = databases.clone()
+    bases = {"anthropic": running_anthropic.origin, "openai": f"{running_openai.origin}/v1"}
+    with gateway_process(dsn, gateway_folder, providers=bases) as gateway:
+        yield gateway
+    log = gateway.log
+    assert "qlk_" not in log
+    assert not [secret for secret in OPERATOR_KEYS.values() if secret in log]
+    databases.drop(dsn)
+
+
+def fresh(provider: FakeProvider) -> Iterator[FakeProvider]:
+    """The provider without past. At the end: it saw the operator's credential, and no key of ours, in every call."""
+    provider.calls.clear()
+    provider.scripted.clear()
+    yield provider
+    assert not provider.scripted, "an answer was scripted that nobody asked for"
+    for call in provider.calls:
+        everything = repr((call.target, call.headers)).encode() + call.body
+        assert b"qlk_" not in everything
+
+
+@pytest.fixture
+def anthropic_provider(running_anthropic: FakeProvider) -> Iterator[FakeProvider]:
+    yield from fresh(running_anthropic)
+
+
+@pytest.fixture
+def openai_provider(running_openai: FakeProvider) -> Iterator[FakeProvider]:
+    yield from fresh(running_openai)
+
+
+@pytest.fixture
+def key(gateway: Gateway) -> MintedKey:
+    """A key without a cap, so that nothing is changed on the way."""
+    return gateway.mint()
+
+
+@pytest.fixture(scope="session")
+def running_sdks() -> Iterator[dict[tuple[str, str], Sdk]]:
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(running_sdk(*name)) for name in COMMANDS}
+
+
+LANGUAGES = ("python", "previous python", "node")
+
+
+@pytest.fixture(params=LANGUAGES)
+def anthropic_sdk(request: pytest.FixtureRequest, running_sdks: dict[tuple[str, str], Sdk]) -> Sdk:
+    """Anthropic's SDK: current for Python, the generation before, current for Node."""
+    return running_sdks["anthropic", request.param]
+
+
+@pytest.fixture(params=LANGUAGES)
+def openai_sdk(request: pytest.FixtureRequest, running_sdks: dict[tuple[str, str], Sdk]) -> Sdk:
+    """OpenAI's SDK, likewise."""
+    return running_sdks["openai", request.param]
+
+
+@pytest.fixture(params=COMMANDS, ids=" ".join)
+def sdk(request: pytest.FixtureRequest, running_sdks: dict[tuple[str, str], Sdk]) -> Sdk:
+    """Each of the six."""
+    return running_sdks[request.param]
+
+
+@pytest.fixture
+def provider(sdk: Sdk, anthropic_provider: FakeProvider, openai_provider: FakeProvider) -> FakeProvider:
+    """The provider that `sdk` is made for."""
+    return anthropic_provider if sdk.vendor == "anthropic" else openai_provider

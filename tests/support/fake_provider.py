@@ -1,0 +1,212 @@
+"""A provider on loopback: real HTTP/1.1, records what arrives byte for byte, answers as the test says.
+
+What a provider's answers look like is in `fake_anthropic` and `fake_openai`; this file only serves them. It runs on a
+loop of its own in a thread, so that blocking clients and other processes can be its callers.
+"""
+
+import asyncio
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+HANG_S = 30.0
+"""A gate that nobody opens ends the test, not the session."""
+
+
+class Gate:
+    """A place in an answer where the provider waits until the test lets it go on."""
+
+    def __init__(self) -> None:
+        self._open: Future[None] = Future()
+        self.reached = threading.Event()
+
+    def open(self) -> None:
+        self._open.set_result(None)
+
+    async def passed(self) -> None:
+        self.reached.set()
+        await asyncio.wait_for(asyncio.wrap_future(self._open), HANG_S)
+
+
+class HangUp:
+    """The provider's connection breaks here."""
+
+
+Part = bytes | Gate | HangUp
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer. A stream is sent chunked, part by part; otherwise the parts are one body with its length."""
+
+    parts: list[Part]
+    status: int = 200
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as it arrived."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    """Names in the case they came in."""
+    body: bytes
+    hung_up: threading.Event = field(default_factory=threading.Event)
+    """Set when the caller closed the connection before the answer was whole."""
+    answered: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def header(self, name: str) -> list[str]:
+        """Every value of a header."""
+        return [value for key, value in self.headers if key.lower() == name]
+
+
+@dataclass(frozen=True, slots=True)
+class FakeProvider:
+    """A running provider. `scripted` answers are given first, in order."""
+
+    origin: str
+    calls: list[Call]
+    scripted: deque[Answer]
+
+    def script(self, *answers: Answer) -> None:
+        """The next answers, whatever is asked."""
+        self.scripted.extend(answers)
+
+    @property
+    def last(self) -> Call:
+        return self.calls[-1]
+
+
+@contextmanager
+def serve_provider(
+    refuse: Callable[[Call], Answer | None], respond: Callable[[Call], Answer]
+) -> Generator[FakeProvider]:
+    """A provider on a free port, until the block ends. `refuse` turns away who does not sign in as he should."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True, name="fake-provider")
+    thread.start()
+    calls: list[Call] = []
+    scripted: deque[Answer] = deque()
+
+    def choose(call: Call) -> Answer:
+        calls.append(call)
+        return refuse(call) or (scripted.popleft() if scripted else respond(call))
+
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
+                while await _serve_one(reader, writer, choose):
+                    pass
+        finally:
+            tasks.discard(task)
+            writer.close()
+
+    async def begin() -> asyncio.Server:
+        return await asyncio.start_server(accept, "127.0.0.1", 0, limit=2**26)
+
+    async def end(server: asyncio.Server) -> None:
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await server.wait_closed()
+
+    server = asyncio.run_coroutine_threadsafe(begin(), loop).result(HANG_S)
+    try:
+        port = server.sockets[0].getsockname()[1]
+        yield FakeProvider(f"http://127.0.0.1:{port}", calls, scripted)
+    finally:
+        asyncio.run_coroutine_threadsafe(end(server), loop).result(HANG_S)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(HANG_S)
+        loop.close()
+
+
+async def _serve_one(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, choose: Callable[[Call], Answer]
+) -> bool:
+    """One request and its answer. Whether the connection can take another."""
+    call = await _read(reader)
+    answer = choose(call)
+    if not answer.stream:
+        body = b"".join(part for part in answer.parts if isinstance(part, bytes))
+        for part in answer.parts:
+            if isinstance(part, Gate) and not await _passed(part, reader, call):
+                return False
+        writer.write(_head(answer, [("content-length", str(len(body)))]) + body)
+        await writer.drain()
+        call.answered.set()
+        return True
+    writer.write(_head(answer, [("transfer-encoding", "chunked")]))
+    for part in answer.parts:
+        if isinstance(part, Gate):
+            await writer.drain()
+            if not await _passed(part, reader, call):
+                return False
+        elif isinstance(part, HangUp):
+            await writer.drain()
+            return False
+        else:
+            writer.write(b"%x\r\n%b\r\n" % (len(part), part))
+    writer.write(b"0\r\n\r\n")
+    await writer.drain()
+    call.answered.set()
+    return True
+
+
+async def _passed(gate: Gate, reader: asyncio.StreamReader, call: Call) -> bool:
+    """Wait at a gate, with an eye on the caller. False when the caller hung up first."""
+    opened, gone = asyncio.ensure_future(gate.passed()), asyncio.ensure_future(reader.read(1))
+    try:
+        await asyncio.wait((opened, gone), return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            call.hung_up.set()
+            return False
+        await opened
+        return True
+    finally:
+        for waiting in (opened, gone):
+            waiting.cancel()
+        await asyncio.gather(opened, gone, return_exceptions=True)
+
+
+async def _read(reader: asyncio.StreamReader) -> Call:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head[:-4].split("\r\n")
+    method, target, _ = first.split(" ")
+    pairs = (line.partition(":") for line in lines)
+    headers = [(name, value.strip()) for name, _, value in pairs]
+    lengths = [int(value) for name, value in headers if name.lower() == "content-length"]
+    return Call(method, target, headers, await reader.readexactly(lengths[0]) if lengths else b"")
+
+
+def _head(answer: Answer, framing: list[tuple[str, str]]) -> bytes:
+    pairs = [("content-type", answer.content_type), *answer.headers, *framing]
+    lines = [f"HTTP/1.1 {answer.status} Status", *(f"{name}: {value}" for name, value in pairs)]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def answer_json(
+    value: object, *, status: int = 200, headers: tuple[tuple[str, str], ...] = (), gate: Gate | None = None
+) -> Answer:
+    """A JSON answer; with a `gate` it comes when that is opened."""
+    body: list[Part] = [json.dumps(value).encode()]
+    return Answer([gate, *body] if gate else body, status, headers=headers)
