@@ -5,7 +5,7 @@ the surface's own shape; from the hold on the pump answers, and this side only w
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,8 +180,30 @@ async def read_body(receive: Receive, headers: Headers, terms: EdgeTerms) -> byt
 
 
 async def _part(receive: Receive, terms: EdgeTerms) -> Message:
+    """The next part of the body. One that is there already, as small bodies are, costs no timer."""
+    coming = receive().__await__()
+    try:
+        waits_for = next(coming)
+    except StopIteration as arrived:
+        return arrived.value
     try:
         async with asyncio.timeout(terms.body_timeout_s):
-            return await receive()
+            return await _Begun(coming, waits_for)
     except TimeoutError:
         raise BadRequest(f"the body did not arrive: nothing came for {terms.body_timeout_s:g} s") from None
+
+
+class _Begun:
+    """The rest of an awaitable whose first step was taken by hand."""
+
+    def __init__(self, coming: Generator[Any, Any, Message], waits_for: Any) -> None:
+        self._coming = coming
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, Any, Message]:
+        try:
+            yield self._waits_for
+        except BaseException:
+            self._coming.close()
+            raise
+        return (yield from self._coming)
