@@ -19,7 +19,7 @@ from qlaud.cli.holds import holds
 from qlaud.cli.keys import keys
 from qlaud.cli.output import print_json
 from qlaud.cli.running import become, run_program
-from qlaud.cli.serving import CannotServe, serve, serve_as_worker
+from qlaud.cli.serving import CannotServe, end_with, serve, serve_as_worker
 from qlaud.cli.usage import usage
 from qlaud.cli.wallet import wallet
 
@@ -46,6 +46,7 @@ def serve_command(
         int | None,
         typer.Option("--port", min=0, max=65535, help="Instead of QLAUD_PORT; 0 takes a free one."),
     ] = None,
+    life_fd: Annotated[int | None, typer.Option("--life-fd", hidden=True)] = None,
 ) -> None:
     """Serve the gateway until Ctrl-C. Running calls may end within QLAUD_SHUTDOWN_GRACE_S."""
     settings = settings_here()
@@ -53,6 +54,8 @@ def serve_command(
         settings = replace(settings, host=host)
     if port is not None:
         settings = replace(settings, port=port)
+    if life_fd is not None:
+        end_with(life_fd)
     serve(settings, os.environ, workers=workers, say=say)
 
 

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from qlaud.app import open_desk, run_gateway
+from qlaud.app import load_shelf, open_desk, run_gateway
 from qlaud.app_database import database
 from qlaud.cli.desk import announce
 from qlaud.config import Settings, unknown_variables
@@ -28,6 +28,7 @@ logger = logging.getLogger("qlaud.serve")
 
 RESTART_PAUSE_S = 1.0
 BACKLOG = 4096
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 Say = Callable[[str], None]
 
@@ -37,14 +38,17 @@ class CannotServe(Exception):
 
 
 def serve(settings: Settings, environ: Mapping[str, str], *, workers: int, say: Say) -> None:
-    """Serve until a stop signal. Raises CannotServe and what opening the database raises."""
+    """Serve until a stop signal. Raises CannotServe, what opening the database raises, and what SHELF_FAILED lists."""
     set_up_logging(settings.log_level, settings.log_format)
+    stop_cleanly()
     for name in unknown_variables(environ):
         logger.warning("unknown variable, ignored", extra={"variable": name})
     listening = listen(settings)
     with listening, database(settings, say) as dsn:
         first = asyncio.run(_prepare(settings, dsn, say))
         announce(first, say)
+        # Once here: a bad file is told in a sentence, and the workers find the prices compiled.
+        load_shelf(settings, environ)
         settings = replace(settings, database_url=dsn)
         url = f"http://{_shown(listening)}"
         if workers == 1:
@@ -63,8 +67,30 @@ def run_worker(
     settings: Settings, environ: Mapping[str, str], listening: socket.socket, ready: Callable[[], None]
 ) -> None:
     """Serve from this process until a stop signal."""
+    for number in STOPPING:
+        signal.signal(
+            number, _not_now
+        )  # the server has its own handlers, and sends the signal again when it is done
     if not run_gateway(settings, environ, listening, ready):
         raise CannotServe("the gateway could not start; the log above says why")
+
+
+def stop_cleanly() -> None:
+    """Let a stop signal end the start by way of every `finally`; a lost terminal is a stop signal too."""
+    for number in STOPPING:
+        signal.signal(number, _leave)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # not under nohup
+        signal.signal(signal.SIGHUP, _hung_up)
+
+
+def end_with(life_fd: int) -> None:
+    """Stop this process when whoever holds the other end of the pipe is gone."""
+
+    def wait() -> None:
+        os.read(life_fd, 1)  # returns at the end: nobody writes
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="life", daemon=True).start()
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -107,7 +133,7 @@ class Workers:
 
     def run(self) -> None:
         """Until a stop signal; returns when every worker has ended."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOPPING:
             signal.signal(number, self._stop)
         self._processes = [self._spawn() for _ in range(self._count)]
         threading.Thread(target=self._await_ready, daemon=True).start()
@@ -148,16 +174,24 @@ def serve_as_worker(settings: Settings, environ: Mapping[str, str], fds: tuple[i
     set_up_logging(settings.log_level, settings.log_format)
     listening_fd, life_fd, news_fd = fds
 
-    def outlive_nobody() -> None:
-        os.read(life_fd, 1)  # returns when the parent is gone: nobody writes to it
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=outlive_nobody, daemon=True).start()
+    end_with(life_fd)
     run_worker(settings, environ, socket.socket(fileno=listening_fd), lambda: _tell(news_fd))
 
 
 def _tell(news_fd: int) -> None:
     os.write(news_fd, b"!")
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit(0)
+
+
+def _hung_up(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _not_now(*_: object) -> None:
+    """What remains is to give the database back, which ends by itself."""
 
 
 async def _prepare(settings: Settings, dsn: str, say: Say) -> FirstStart:
