@@ -23,6 +23,7 @@ install: ## qlaud into .venv, from hash-checked packages; then run .venv/bin/qla
 	$(ENVIRONMENT) --project .venv build runtime
 
 demo: install ## a gateway with a simulated provider, to try; ARGS=--once runs the tour and stops
+	$(ENVIRONMENT) .venv demo
 	@$(BIN)/qlaud demo $(ARGS)
 
 prove: install-dev ## the spending cap under fire: many clients, one key, the provider's bill beside the ledger

@@ -20,7 +20,10 @@ lock runtime runtime.in
 lock build build.in
 lock lock lock.in
 lock sdk-previous sdk-previous.in
-# What runs in production is what is tested and measured: these two never move a pin of runtime.txt.
+# What runs in production is what is tested and measured: these never move a pin of runtime.txt.
 flags+=(--constraints requirements/runtime.txt)
 lock dev runtime.in dev.in
 lock bench runtime.in bench.in
+# The demo shares its environment with the tests, so it takes their pins.
+flags+=(--constraints requirements/dev.txt)
+lock demo runtime.in demo.in

@@ -145,7 +145,7 @@ def test_every_direct_dependency_is_locked() -> None:
 
 def test_what_is_tested_and_measured_is_what_is_installed() -> None:
     pins = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", source("requirements/runtime.txt").text, re.MULTILINE))
-    for lock in ("dev", "bench"):
+    for lock in ("dev", "bench", "demo"):
         theirs = dict(
             re.findall(r"^([\w.-]+)==([^\s;]+)", source(f"requirements/{lock}.txt").text, re.MULTILINE)
         )

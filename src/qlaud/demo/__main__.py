@@ -91,7 +91,8 @@ def _forget_others() -> None:
 
 def _program() -> str:
     """How the user calls qlaud from where they are."""
-    return os.path.relpath(os.path.join(os.path.dirname(sys.executable), "qlaud"))
+    program = os.path.join(os.path.dirname(sys.executable), "qlaud")
+    return min(program, os.path.relpath(program), key=len)
 
 
 if __name__ == "__main__":

@@ -89,9 +89,8 @@ class Tour:
             pieces = list(stream.text_stream)
             final = stream.get_final_message()
             request_id = stream.response.headers["request-id"]
-        expect(len(pieces) > 1, "the answer came in pieces")
         counted = (final.usage.input_tokens, final.usage.output_tokens)
-        self._settled("user_42", "".join(pieces), request_id, counted)
+        self._settled("user_42", pieces, request_id, counted)
 
     def stream_openai(self) -> None:
         """As an app does that is written for OpenAI."""
@@ -110,11 +109,10 @@ class Tour:
             stream_options={"include_usage": True},
         )
         for chunk in answer.parse():
-            pieces += [choice.delta.content or "" for choice in chunk.choices]
+            pieces += [choice.delta.content for choice in chunk.choices if choice.delta.content]
             if chunk.usage is not None:
                 counted = (chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
-        expect(len(pieces) > 1, "the answer came in pieces")
-        self._settled("user_42", "".join(pieces), answer.headers["x-request-id"], counted)
+        self._settled("user_42", pieces, answer.headers["x-request-id"], counted)
 
     def crowd(self) -> None:
         """More than the cap can pay for, at the same moment."""
@@ -204,9 +202,10 @@ class Tour:
         ) as client:
             return await fire(client, CROWD, CROWD_MAX_TOKENS)
 
-    def _settled(self, name: str, text: str, request_id: str, counted: tuple[int, int]) -> None:
-        """Compare the event of a call with what the SDK was told."""
-        say(f"-> {text}")
+    def _settled(self, name: str, pieces: list[str], request_id: str, counted: tuple[int, int]) -> None:
+        """Compare the event of a stream with what the SDK was told."""
+        expect(len(pieces) > 1, "the answer came in pieces")
+        say(f'-> in {len(pieces)} pieces: "{"".join(pieces)}"')
         event = self.gateway.event(request_id)
         cost = micros(*counted)
         self.billed_micros[name] += cost
