@@ -59,22 +59,30 @@ class Provider:
     extra_headers: tuple[tuple[bytes, bytes], ...] = ()
     """Sent with every call unless the caller's own are forwarded."""
     quirks: frozenset[str] = frozenset()
+    _auth: tuple[tuple[bytes, bytes], ...] = field(init=False, repr=False, compare=False)
+    _targets: Mapping[str, bytes] = field(init=False, repr=False, compare=False)
 
     @property
     def configured(self) -> bool:
         """Whether calls can be made: a key is set, or none is needed."""
         return self.api_key is not None or not self.key_variable
 
+    def __post_init__(self) -> None:
+        auth: tuple[tuple[bytes, bytes], ...] = ()
+        if self.api_key is not None and self.auth_header:
+            value = self.auth_format.format(key=self.api_key.reveal())
+            auth = ((self.auth_header.encode("ascii"), value.encode("latin-1")),)
+        object.__setattr__(self, "_auth", auth)
+        targets = {name: (self.base_path + wire.path).encode("ascii") for name, wire in self.wires.items()}
+        object.__setattr__(self, "_targets", targets)
+
     def auth_headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """The credential as header pairs; empty when there is none."""
-        if self.api_key is None or not self.auth_header:
-            return ()
-        value = self.auth_format.format(key=self.api_key.reveal())
-        return ((self.auth_header.encode("ascii"), value.encode("latin-1")),)
+        return self._auth
 
     def target(self, wire: str) -> bytes:
         """The raw path of a wire. Raises KeyError for a wire it does not speak."""
-        return (self.base_path + self.wires[wire].path).encode("ascii")
+        return self._targets[wire]
 
 
 @dataclass(frozen=True, slots=True)
