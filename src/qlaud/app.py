@@ -125,12 +125,14 @@ class App:
         self._stack = AsyncExitStack()
         self._gateway: Gateway | None = None
         self._inference: Inference | None = None
-        self._drain_until: float | None = None
+        self._draining: asyncio.Task[None] | None = None
 
     def begin_drain(self) -> None:
-        """The stop signal came: the grace runs from now."""
-        if self._drain_until is None:
-            self._drain_until = asyncio.get_running_loop().time() + self._settings.shutdown_grace_s
+        """The stop signal came: no more calls, and the grace of those under way runs from now."""
+        if self._draining is None and self._inference is not None:
+            self._draining = asyncio.create_task(
+                self._inference.drain(self._settings.shutdown_grace_s), name="drain"
+            )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -142,7 +144,11 @@ class App:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        await self._open()
+        try:
+            await self._open()
+        except BaseException:
+            await self._stack.aclose()  # what was opened before the fault, a local PostgreSQL not least
+            raise
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._close()
@@ -172,7 +178,8 @@ class App:
         self._stack.push_async_callback(upstream.aclose)
         outlets = Outlets(http=upstream, simulator=Simulator(clock=desk.clock))
         directory = Directory(shelf.catalog, shelf.registry, outlets)
-        calls = Metered(ledger, desk.clock, hold_wait_s=settings.hold_wait_s)
+        metrics = Metrics()
+        calls = Metered(ledger, desk.clock, metrics, hold_wait_s=settings.hold_wait_s)
         inference = Inference(
             directory,
             calls,
@@ -189,16 +196,14 @@ class App:
         chore_task = asyncio.create_task(chores.run(), name="chores")
         self._stack.callback(chore_task.cancel)
         self._stack.push_async_callback(self._drain)
-        metrics = _metrics(inference, upstream)
+        _register_gauges(metrics, inference, upstream)
         self._inference = inference
         self._gateway = _gateway(desk, directory, inference, metrics)
 
     async def _drain(self) -> None:
         self.begin_drain()
-        assert self._inference is not None, "opened before"
-        assert self._drain_until is not None, "begun above"
-        left_s = self._drain_until - asyncio.get_running_loop().time()
-        await self._inference.drain(max(0.0, left_s))
+        assert self._draining is not None, "there is an inference since the start"
+        await self._draining
 
     async def _close(self) -> None:
         await self._stack.aclose()
@@ -233,15 +238,13 @@ def _pump_terms(settings: Settings) -> PumpTerms:
     )
 
 
-def _metrics(inference: Inference, upstream: HttpUpstream) -> Metrics:
-    metrics = Metrics()
+def _register_gauges(metrics: Metrics, inference: Inference, upstream: HttpUpstream) -> None:
     metrics.gauge("qlaud_in_flight", "Model calls under way in this worker.", inference.under_way)
     metrics.gauge(
         "qlaud_upstream_connections",
         "Connections to providers of this worker.",
         lambda: upstream.open_connections,
     )
-    return metrics
 
 
 def _gateway(desk: Desk, directory: Directory, inference: Inference, metrics: Metrics) -> Gateway:

@@ -69,7 +69,6 @@ class Metrics:
         """By surface and status."""
         self.unpriced = 0
         self.estimated = 0
-        self.overage_micros = 0
         self.clamped = 0
         self._overhead = [0] * (len(LATENCY_BUCKETS_S) + 1)
         self._overhead_sum_s = 0.0
@@ -87,6 +86,12 @@ class Metrics:
                 self._overhead[position] += 1
                 return
         self._overhead[-1] += 1
+
+    def settled(self, *, estimated: bool, clamped: bool, unpriced: bool) -> None:
+        """Count one call that has ended."""
+        self.estimated += estimated
+        self.clamped += clamped
+        self.unpriced += unpriced
 
     def text(self, stored: Mapping[str, tuple[str, float]]) -> str:
         """Prometheus' text format; `stored` are gauges read from the database, by name."""

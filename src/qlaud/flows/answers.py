@@ -7,7 +7,7 @@ from qlaud.core.errors import (
     ProviderUnreachable,
     QlaudError,
 )
-from qlaud.core.ledger import Hold
+from qlaud.core.ledger import Charged, Hold
 from qlaud.flows.calls import Prepared, Route
 from qlaud.flows.headers import first, to_client, upstream_request_id
 from qlaud.ports import Headers, UpstreamFault, UpstreamSlow
@@ -15,6 +15,8 @@ from qlaud.wire.types import Wire
 
 REFUSES_US = frozenset((401, 402, 403))
 """Statuses that are about the operator's account at the provider, not about the caller (contract 4.3)."""
+
+BUDGET = b"x-qlaud-budget-remaining-micros"
 
 RETRY_AFTER_LIMIT_S = 60
 """A longer wait would put some SDKs to sleep for an hour."""
@@ -30,7 +32,7 @@ def answer_headers(
     if theirs := upstream_request_id(upstream):
         headers.append((b"x-upstream-request-id", theirs))
     if hold.remaining_micros is not None:
-        headers.append((b"x-qlaud-budget-remaining-micros", b"%d" % max(0, hold.remaining_micros)))
+        headers.append((BUDGET, b"%d" % max(0, hold.remaining_micros)))
     if applied := applied_limit(prepared, hold):
         headers.append((b"x-qlaud-max-tokens-applied", b"%d" % applied))
     if hold.rpm_limit is not None and hold.rpm_used is not None:
@@ -38,6 +40,15 @@ def answer_headers(
         headers.append((b"x-ratelimit-remaining-requests", b"%d" % max(0, hold.rpm_limit - hold.rpm_used)))
         headers.append((b"x-ratelimit-reset-requests", b"60s"))
     return headers
+
+
+def tell_cost(headers: list[tuple[bytes, bytes]], hold: Hold, charged: Charged) -> None:
+    """Add what the call cost, and count as free again what it had held and did not use."""
+    headers.append((b"x-qlaud-cost-micros", b"%d" % charged.cost_micros))
+    for position, (name, _) in enumerate(headers):
+        if name == BUDGET and hold.remaining_micros is not None:
+            remaining = hold.remaining_micros + hold.amount_micros - charged.cost_micros
+            headers[position] = (BUDGET, b"%d" % max(0, remaining))
 
 
 def applied_limit(prepared: Prepared, hold: Hold) -> int | None:

@@ -15,6 +15,7 @@ class Caller:
         self._relay = relay
         self._clock = clock
         self._blocked_since: float | None = None
+        self._writer: asyncio.Task[object] | None = None
         self._given_up = False
         self.gone_since: float | None = None
         self.head_sent = False
@@ -33,16 +34,18 @@ class Caller:
         """How long the write under way has been waiting for the caller to read."""
         return 0.0 if self._blocked_since is None else now_ticks_ms - self._blocked_since
 
-    def give_up(self, writer: "asyncio.Task[None]") -> None:
-        """Take a caller who does not read for gone; `writer` is the task whose write blocks."""
-        self._given_up = True
-        self._relay.abort()
-        writer.cancel()
+    def give_up(self) -> None:
+        """Take a caller who does not read for gone: the write that waits for it ends."""
+        if self._writer is not None and not self._given_up:
+            self._given_up = True
+            self._relay.abort()
+            self._writer.cancel()
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer at once."""
         self.head_sent = True
-        await self._write(self._relay.answer(status, headers, body)) if not self.gone else None
+        if not self.gone:
+            await self._write(self._relay.answer(status, headers, body))
 
     async def start(self, status: int, headers: Headers) -> None:
         """The head of an answer whose body follows."""
@@ -73,15 +76,17 @@ class Caller:
 
     async def _write(self, writing: Awaitable[None]) -> None:
         self._blocked_since = self._clock.ticks_ms()
+        self._writer = writer = asyncio.current_task()
         try:
             await writing
+        except OSError:  # how a server says that the connection is gone
+            self.leave()
         except asyncio.CancelledError:
             if not self._given_up:
                 raise
-            task = asyncio.current_task()
-            if task is not None:
-                task.uncancel()
-            self._given_up = False
             self.leave()
+            if writer is not None and writer.uncancel() > 0:
+                raise  # it was cut as well
         finally:
-            self._blocked_since = None
+            self._blocked_since = self._writer = None
+            self._given_up = False

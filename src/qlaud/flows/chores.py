@@ -38,11 +38,16 @@ class Chores:
         """Until cancelled."""
         while True:
             await asyncio.sleep(TICK_S)
-            await self.tick()
+            tick = asyncio.create_task(
+                self.tick()
+            )  # a task of its own: a defect in it must not end the renewals
+            await asyncio.wait((tick,))
+            if not tick.cancelled() and (defect := tick.exception()) is not None:
+                logger.error("chores broke", exc_info=defect)
 
     async def tick(self) -> None:
         """One round of everything."""
-        await self._inference.tick()
+        self._inference.tick()
         try:
             await self._calls.renew(older_than_ms=self._terms.renew_every_ms)
             await self._ledger.void_orphans()

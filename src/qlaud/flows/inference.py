@@ -15,7 +15,7 @@ from qlaud.core.money import Micros
 from qlaud.core.pricing import NotPriced
 from qlaud.core.providers import Provider, Registry
 from qlaud.flows.calls import Incoming, Prepared, Relay, Route
-from qlaud.flows.metered import Metered
+from qlaud.flows.metered import UNPRICED, Metered
 from qlaud.flows.principals import Principals
 from qlaud.flows.pump import Pump, PumpTerms
 from qlaud.ports import Clock, Upstream
@@ -24,7 +24,8 @@ FLOOR_TOKENS = 256
 """An output limit is not lowered below this by money, unless the caller asked for less (contract 6.3)."""
 
 LARGEST_LIMIT = 2**31 - 1
-UNPRICED = "unpriced"
+LAST_WORDS_S = 5.0
+"""After the grace of a shutdown: for settling, and for telling callers."""
 SIMULATOR = "sim"
 
 
@@ -73,12 +74,16 @@ class Inference:
         """The pump of an admitted call, already running. Raises the QlaudError that refuses it."""
         if self._draining:
             raise ShuttingDown
+        began = self._clock.ticks_ms()
         try:
             prepared = self.prepare(incoming)
         except QlaudError:
             await self._principals.of(incoming.secret)  # a caller nobody knows learns nothing but that
             raise
-        hold = await self._calls.admit(prepared.ask)
+        hold = await self._calls.admit(prepared.ask, since_ticks_ms=began)
+        if self._draining:  # while it waited
+            await self._calls.void(hold)
+            raise ShuttingDown
         pump = Pump(prepared, hold, relay, self._calls, self._clock, terms=self._terms)
         task = pump.start()
         self._pumps[pump] = task
@@ -118,24 +123,29 @@ class Inference:
         bound = demand.input_tokens if window is None else min(demand.input_tokens, window)
         return Prepared(incoming, call, model, routes, ask, worst, bound)
 
-    async def tick(self) -> None:
+    def tick(self) -> None:
         """Look after time limits of calls under way."""
         for pump in list(self._pumps):
-            await pump.tick()
+            pump.tick()
 
     def under_way(self) -> int:
         """How many calls have a pump."""
         return len(self._pumps)
 
     async def drain(self, grace_s: float) -> None:
-        """Take no more calls, let those under way end for `grace_s`, then settle the rest with what was seen."""
+        """Take no more calls, let those under way end for `grace_s`, then settle the rest with what was seen.
+
+        Ends within LAST_WORDS_S after the grace, even with callers who do not read that their answer was cut.
+        """
         self._draining = True
         if self._pumps:
             await asyncio.wait(self._pumps.values(), timeout=grace_s)
         for pump in list(self._pumps):
             pump.shut_down()
         if self._pumps:
-            await asyncio.wait(self._pumps.values())
+            await asyncio.wait(self._pumps.values(), timeout=LAST_WORDS_S)
+        for task in list(self._pumps.values()):
+            task.cancel()
 
     def _routes(self, incoming: Incoming, model: Model) -> tuple[Route, ...]:
         now = self._clock.now_ms()

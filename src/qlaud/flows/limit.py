@@ -1,5 +1,7 @@
 """How far a stream may run: the output that was held, and what can be held on top while it runs."""
 
+from msgspec.structs import replace
+
 from qlaud.core.ledger import Hold
 from qlaud.core.money import Micros
 from qlaud.flows.calls import Prepared
@@ -15,7 +17,8 @@ class OutputLimit:
     """The running bound of one stream, in output tokens over all candidates."""
 
     def __init__(self, hold: Hold, prepared: Prepared) -> None:
-        self._hold = hold
+        self.hold = hold
+        """As it has grown; its `max_output` stays what was sent."""
         self._worst = prepared.worst
         self._candidates = max(1, prepared.call.demand.candidates)
         self._output = hold.max_output
@@ -30,8 +33,9 @@ class OutputLimit:
             return True
         wanted = max(seen_tokens // self._candidates, self._output) + GROWTH_TOKENS
         more = Micros(self._worst.micros(wanted) - self._worst.micros(self._output))
-        if not await calls.extend(self._hold, add_micros=more, add_output=wanted - self._output):
+        if not await calls.extend(self.hold, add_micros=more, add_output=wanted - self._output):
             return False
+        self.hold = replace(self.hold, amount_micros=Micros(self.hold.amount_micros + more))
         self._output = wanted
         self.tokens = self._with_slack(wanted)
         return True

@@ -15,7 +15,11 @@ from qlaud.core.errors import QlaudError
 from qlaud.core.ids import RequestId
 from qlaud.core.ledger import Admission, Charged, Hold, HoldAsk, Refused, Settlement, Wait
 from qlaud.core.money import Micros
+from qlaud.flows.meters import Meters
 from qlaud.ports import Clock, LedgerStore
+
+UNPRICED = "unpriced"
+"""The price version of a call whose model has no price."""
 
 LOOK_AGAIN_S = 0.1
 """Money may also be freed by another process, which wakes nobody here."""
@@ -33,21 +37,28 @@ class InFlight:
 class Metered:
     """The holds this process owns, and the ledger behind them."""
 
-    def __init__(self, ledger: LedgerStore, clock: Clock, *, hold_wait_s: float) -> None:
+    def __init__(self, ledger: LedgerStore, clock: Clock, meters: Meters, *, hold_wait_s: float) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._meters = meters
         self._hold_wait_s = hold_wait_s
         self._in_flight: dict[RequestId, InFlight] = {}
-        self._waiting: dict[bytes, set[asyncio.Event]] = {}
+        self._waiting: dict[bytes, dict[asyncio.Event, None]] = {}
+        """By key, in the order they came: whoever waits longest asks first."""
 
-    async def admit(self, ask: HoldAsk) -> Hold:
-        """The hold for this call. Raises the QlaudError that refuses it; then nothing was charged to any limit."""
+    async def admit(self, ask: HoldAsk, *, since_ticks_ms: float) -> Hold:
+        """The hold for a call that came at `since_ticks_ms`.
+
+        Raises the QlaudError that refuses it; then nothing was charged to any limit.
+        """
         admission = await self._ledger.hold(ask, has_waited=False)
         if isinstance(admission, Wait):
             admission = await self._wait(ask)
         match admission:
             case Hold():
-                self._in_flight[ask.id] = InFlight(admission, ask.secret_sha256, self._clock.ticks_ms())
+                now = self._clock.ticks_ms()
+                self._in_flight[ask.id] = InFlight(admission, ask.secret_sha256, now)
+                self._meters.overhead((now - since_ticks_ms) / 1000)
                 return admission
             case Refused(error):
                 raise error
@@ -57,9 +68,15 @@ class Metered:
     async def settle(self, settlement: Settlement) -> Charged:
         """End a call. Returns when it is durable; is tried until it is."""
         try:
-            return await self._ledger.settle(settlement)
+            charged = await self._ledger.settle(settlement)
         finally:
             self._leave(settlement.hold.id)
+        self._meters.settled(
+            estimated=settlement.estimated,
+            clamped=settlement.clamped,
+            unpriced=settlement.facts.price_version == UNPRICED,
+        )
+        return charged
 
     async def void(self, hold: Hold) -> None:
         """Give the hold back: the call never left this machine."""
@@ -67,6 +84,10 @@ class Metered:
             await self._ledger.void(hold)
         finally:
             self._leave(hold.id)
+
+    def forget(self, hold: Hold) -> None:
+        """Renew this hold no more: its call broke and cannot be settled, so that it must be found lost."""
+        self._leave(hold.id)
 
     async def extend(self, hold: Hold, *, add_micros: Micros, add_output: int) -> bool:
         """Whether the hold could grow while its call runs."""
@@ -96,8 +117,8 @@ class Metered:
     async def _wait(self, ask: HoldAsk) -> Admission:
         deadline = self._clock.ticks_ms() + self._hold_wait_s * 1000
         freed = asyncio.Event()
-        waiters = self._waiting.setdefault(ask.secret_sha256, set())
-        waiters.add(freed)
+        waiters = self._waiting.setdefault(ask.secret_sha256, {})
+        waiters[freed] = None
         try:
             while (left_ms := deadline - self._clock.ticks_ms()) > 0:
                 try:
@@ -111,7 +132,7 @@ class Metered:
                     return admission
             return await self._ledger.hold(ask, has_waited=True)
         finally:
-            waiters.discard(freed)
+            del waiters[freed]
             if not waiters:
                 self._waiting.pop(ask.secret_sha256, None)
 

@@ -18,7 +18,7 @@ from qlaud.core.errors import Internal, ProviderRefused, QlaudError, ShuttingDow
 from qlaud.core.ledger import Charged, Hold
 from qlaud.core.usage import AtLeast, Exact, Nothing, Usage
 from qlaud.core.usage import Metered as Outcome
-from qlaud.flows.answers import answer_headers, fault_error, is_clamped, provider_error
+from qlaud.flows.answers import answer_headers, fault_error, is_clamped, provider_error, tell_cost
 from qlaud.flows.caller import Caller
 from qlaud.flows.calls import Prepared, Relay, Route
 from qlaud.flows.decoding import Identity, decoder_for
@@ -36,6 +36,8 @@ ERROR_BODY_LIMIT_BYTES = 65_536
 EVENT_STREAM = b"text/event-stream"
 ENCODED = frozenset((b"content-encoding", b"content-length"))
 LENGTH = frozenset((b"content-length",))
+CLIENT_CLOSED_REQUEST = 499
+"""What the event of a call says whose caller left before there was an answer; nobody is sent it."""
 
 Cut = Literal["client left", "drained too long", "shutdown"]
 
@@ -73,6 +75,8 @@ class Pump:
         self._first_token_ms: int | None = None
         self._settling_since: float | None = None
         self._unanswered: tuple[Headers, bytes] | None = None
+        self._late: asyncio.Task[None] | None = None
+        self._running = False
         self._settled = False
 
     def start(self) -> "asyncio.Task[None]":
@@ -82,32 +86,55 @@ class Pump:
 
     def client_left(self) -> None:
         """The caller's connection is gone: drain or cancel, as its key says."""
-        if self._caller.gone or self._settled:
-            return
-        self._caller.leave()
-        policy = self._hold.on_disconnect
-        if policy == "cancel" or (policy is None and not self._terms.drain_by_default):
-            self._cut_off("client left")
+        if not self._caller.gone:
+            self._caller.leave()
+            if self._cancels_when_left():
+                self._cut_off("client left")
 
     def shut_down(self) -> None:
         """No more time: settle with what was seen."""
         self._cut_off("shutdown")
 
-    async def tick(self) -> None:
-        """Look after the limits that pass with time. Called about once a second."""
+    def tick(self) -> None:
+        """Look after the limits that pass with time. Called about once a second; waits for nobody."""
         now = self._clock.ticks_ms()
         gone_since = self._caller.gone_since
-        if gone_since is not None and now - gone_since > self._terms.drain_max_ms:
+        if gone_since is not None and self._cancels_when_left():
+            self._cut_off("client left")  # one who was given up
+        elif gone_since is not None and now - gone_since > self._terms.drain_max_ms:
             self._cut_off("drained too long")
-        elif self._task is not None and self._caller.blocked_ms(now) > self._terms.client_stall_ms:
-            self._caller.give_up(self._task)
-        elif self._settling_since is not None and now - self._settling_since > self._terms.settle_patience_ms:
-            await self._answer_waiting()
+        elif self._caller.blocked_ms(now) > self._terms.client_stall_ms:
+            self._caller.give_up()
+        elif (
+            self._unanswered is not None
+            and self._settling_since is not None
+            and now - self._settling_since > self._terms.settle_patience_ms
+        ):
+            self._late = asyncio.create_task(self._answer_waiting())
 
     async def run(self) -> None:
         """The whole life of the call."""
+        self._running = True
         try:
-            await self._serve()
+            await self._until_cut()
+        except Exception:
+            logger.exception("a call broke", extra={"request_id": str(self._hold.id)})
+            self._tap = None  # it may be what broke
+            await self._end_broken(Internal())
+        finally:
+            if self._response is not None:
+                self._response.close()
+            if not self._settled:
+                self._calls.forget(self._hold)
+
+    async def _until_cut(self) -> None:
+        try:
+            if self._cut is not None or self._caller.gone:
+                await self._never_leave()
+            else:
+                await self._serve()
+            if self._late is not None:
+                await self._late
         except asyncio.CancelledError:
             if self._cut is None or self._settled:
                 raise
@@ -115,13 +142,14 @@ class Pump:
             if task is not None:
                 task.uncancel()
             logger.info("a call was cut", extra={"request_id": str(self._hold.id), "reason": self._cut})
-            await self._end_broken(ShuttingDown())
-        except Exception:
-            logger.exception("a call broke", extra={"request_id": str(self._hold.id)})
-            await self._end_broken(Internal())
-        finally:
-            if self._response is not None:
-                self._response.close()
+            given = self._status if self._response is not None else CLIENT_CLOSED_REQUEST
+            await self._end_broken(ShuttingDown(), None if self._cut == "shutdown" else given)
+
+    async def _never_leave(self) -> None:
+        """The caller left, or the gateway stops, before anything was sent: as if it had not been asked."""
+        self._settled = True
+        await self._calls.void(self._hold)
+        await self._caller.fail(ShuttingDown())
 
     async def _serve(self) -> None:
         reached = await reach(self._prepared, self._hold)
@@ -156,12 +184,14 @@ class Pump:
             body += decoder.decode(chunk)
         tap.feed(body)
         tap.finish()
-        await self._settle(self._outcome(tap), response.status)
+        charged = await self._settle(self._outcome(tap), response.status)
         error = provider_error(
             self._prepared.incoming.wire, self._route, response.status, response.headers, body
         )
         if isinstance(error, ProviderRefused) and response.status < 500 and response.status != 429:
-            await self._caller.answer(response.status, self._headers(response.headers, ENCODED), body)
+            headers = self._headers(response.headers, ENCODED)
+            tell_cost(headers, self._hold, charged)
+            await self._caller.answer(response.status, headers, body)
         else:
             await self._caller.fail(error)
 
@@ -185,7 +215,7 @@ class Pump:
             self._unanswered = (headers, b"".join(parts))
         charged = await self._settle(self._outcome(tap), response.status)
         if self._unanswered is not None:
-            headers.append((b"x-qlaud-cost-micros", b"%d" % charged.cost_micros))
+            tell_cost(headers, self._hold, charged)
             await self._answer_waiting()
         elif size > self._terms.buffer_bytes:
             await self._caller.end()
@@ -203,9 +233,11 @@ class Pump:
             if self._first_token_ms is None and tap.started:
                 self._first_token_ms = self._elapsed_ms()
             await caller.write(relayed)
-            if tap.output_floor > limit.tokens and not await limit.grow(self._calls, tap.output_floor):
-                await self._end_at_cap(response, tap)
-                return
+            if tap.output_floor > limit.tokens:
+                if not await limit.grow(self._calls, tap.output_floor):
+                    await self._end_at_cap(response, tap)
+                    return
+                self._hold = limit.hold
         await caller.write(tap.finish())
         await self._settle(self._outcome(tap), response.status)
         await caller.end()
@@ -224,19 +256,27 @@ class Pump:
         else:
             self._caller.abort()
 
-    async def _end_broken(self, error: QlaudError) -> None:
-        """The answer stopped before its end: settle what was seen, and do not let it look whole."""
+    async def _end_broken(self, error: QlaudError, status: int | None = None) -> None:
+        """The answer stopped before its end: settle what was seen, and do not let it look whole.
+
+        `status` is what the event says where that is not the error's.
+        """
         if self._response is not None:
             self._response.close()
         if self._settled:
-            self._caller.abort()
+            if self._late is not None:
+                await self._late
+            elif self._unanswered is not None:  # whole, and billed by the provider: only our books are late
+                await self._answer_waiting()
+            else:
+                self._caller.abort()
             return
         tap = self._tap
         tail = tap.finish() if tap is not None else b""
         outcome = self._outcome(tap) if tap is not None else self._input_only()
         if isinstance(outcome, Nothing) and self._status < 400:
             outcome = self._input_only()  # the provider had taken the call
-        await self._settle(outcome, error.status)
+        await self._settle(outcome, status or error.status)
         if not self._caller.head_sent:
             await self._caller.fail(error)
         elif tap is not None and self._prepared.call.stream and tap.at_boundary:
@@ -249,8 +289,6 @@ class Pump:
 
     async def _settle(self, outcome: Outcome, status: int) -> Charged:
         assert not self._settled, "a call settles once"
-        self._settled = True
-        self._settling_since = self._clock.ticks_ms()
         upstream_id = upstream_request_id(self._response.headers) if self._response is not None else None
         ending = Ending(
             metered=outcome,
@@ -261,6 +299,8 @@ class Pump:
             clamped=is_clamped(self._prepared, self._hold),
         )
         settlement = settlement_of(self._prepared, self._route, self._hold, ending, self._terms.markup_bp)
+        self._settled = True
+        self._settling_since = self._clock.ticks_ms()
         charged = await self._calls.settle(settlement)
         self._settling_since = None
         return charged
@@ -283,7 +323,12 @@ class Pump:
     def _cut_off(self, reason: Cut) -> None:
         if self._cut is None and not self._settled and self._task is not None:
             self._cut = reason
-            self._task.cancel()
+            if self._running:  # a task cancelled before its first step would never run, and never settle
+                self._task.cancel()
+
+    def _cancels_when_left(self) -> bool:
+        policy = self._hold.on_disconnect
+        return policy == "cancel" or (policy is None and not self._terms.drain_by_default)
 
     def _elapsed_ms(self) -> int:
         return int(self._clock.ticks_ms() - self._began)
