@@ -76,6 +76,13 @@ def small_answer(*, gate: Gate | None = None) -> Answer:
     return answer_json(message, headers=HEADERS, gate=gate)
 
 
+def answer_to_the_limit(call: Call, *, gate: Gate | None = None) -> Answer:
+    """A whole answer that is as long as was allowed: it costs 64 + 20 x max_tokens micros."""
+    usage = {"input_tokens": 16, "output_tokens": call.json["max_tokens"]}
+    message = _message([{"type": "text", "text": TEXT}], usage, "max_tokens")
+    return answer_json(message, headers=HEADERS, gate=gate)
+
+
 def recorded_stream(name: str) -> Answer:
     """A stream as text file, in one piece."""
     return _stream([(RECORDED / name).read_bytes()])

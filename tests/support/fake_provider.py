@@ -73,15 +73,18 @@ class Call:
         return [value for key, value in self.headers if key.lower() == name]
 
 
+Responder = Callable[[Call], Answer]
+
+
 @dataclass(frozen=True, slots=True)
 class FakeProvider:
     """A running provider. `scripted` answers are given first, in order."""
 
     origin: str
     calls: list[Call]
-    scripted: deque[Answer]
+    scripted: deque[Answer | Responder]
 
-    def script(self, *answers: Answer) -> None:
+    def script(self, *answers: Answer | Responder) -> None:
         """The next answers, whatever is asked."""
         self.scripted.extend(answers)
 
@@ -91,19 +94,20 @@ class FakeProvider:
 
 
 @contextmanager
-def serve_provider(
-    refuse: Callable[[Call], Answer | None], respond: Callable[[Call], Answer]
-) -> Generator[FakeProvider]:
+def serve_provider(refuse: Callable[[Call], Answer | None], respond: Responder) -> Generator[FakeProvider]:
     """A provider on a free port, until the block ends. `refuse` turns away who does not sign in as he should."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True, name="fake-provider")
     thread.start()
     calls: list[Call] = []
-    scripted: deque[Answer] = deque()
+    scripted: deque[Answer | Responder] = deque()
 
     def choose(call: Call) -> Answer:
         calls.append(call)
-        return refuse(call) or (scripted.popleft() if scripted else respond(call))
+        if (refused := refuse(call)) is not None:
+            return refused
+        next_one = scripted.popleft() if scripted else respond
+        return next_one if isinstance(next_one, Answer) else next_one(call)
 
     tasks: set[asyncio.Task[None]] = set()
 

@@ -45,11 +45,12 @@ class Gateway:
     """One running process. Its methods speak the management API with the master key."""
 
     def __init__(
-        self, process: "subprocess.Popen[str]", origin: str, master_key: str, log_file: Path
+        self, process: "subprocess.Popen[str]", origin: str, environ: Mapping[str, str], log_file: Path
     ) -> None:
         self.process = process
         self.origin = origin
-        self.master_key = master_key
+        self.master_key = master_key = environ["QLAUD_MASTER_KEY"]
+        self._environ = environ
         self._log_file = log_file
         self._client = httpx.Client(
             base_url=origin, headers={"x-api-key": master_key}, timeout=SETTLE_S, trust_env=False
@@ -103,6 +104,18 @@ class Gateway:
             f"key {key.id} has {events} events and holds nothing",
         )
 
+    def doctor(self) -> None:
+        """Fails the test if a stored sum is not the sum of its rows. Also after the process has ended."""
+        told = subprocess.run(
+            [sys.executable, "-m", "qlaud", "doctor"],
+            cwd=self._log_file.parent,
+            env=dict(self._environ),
+            capture_output=True,
+            text=True,
+            timeout=START_S,
+        )
+        assert told.returncode == 0, told.stdout + told.stderr
+
     def stop(self) -> int:
         """Stop it as an operator does; returns the exit code."""
         self._client.close()
@@ -131,12 +144,11 @@ def gateway_process(
     `providers` are base URLs by slug; one that is not named has no credential. `settings` are QLAUD_* variables
     without the prefix, in lower case. To start again on the same database give the same `master_key`.
     """
-    master_key = master_key or f"qlk_live_{secrets.token_hex(32)}"
     environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     values: dict[str, object] = {
         "database_url": database_url,
         "data_dir": folder / "data",
-        "master_key": master_key,
+        "master_key": master_key or f"qlk_live_{secrets.token_hex(32)}",
         "port": 0,
         **(settings or {}),
     }
@@ -157,7 +169,7 @@ def gateway_process(
             text=True,
         )
     try:
-        gateway = Gateway(process, _origin(process, Path(name)), master_key, Path(name))
+        gateway = Gateway(process, _origin(process, Path(name)), environ, Path(name))
         try:
             yield gateway
         finally:
