@@ -109,6 +109,16 @@ class FreeEdge:
 
         await self._answered(answer, ANTHROPIC, send, head)
 
+    async def refuse(
+        self, error: QlaudError, wire: Wire, send: Send, head: list[tuple[bytes, bytes]]
+    ) -> None:
+        """Tell `error` in the shape of `wire`."""
+
+        async def answer() -> tuple[int, Headers, bytes]:
+            raise error
+
+        await self._answered(answer, wire, send, head)
+
     async def _answered(
         self,
         answer: Callable[[], Awaitable[tuple[int, Headers, bytes]]],

@@ -107,7 +107,12 @@ def build_management(desk: ManagementDesk, ready: Ready) -> FastAPI:
 def _endpoints(desk: ManagementDesk) -> dict[tuple[str, str], Endpoint]:
     """Every path but those of health."""
     settings = desk.settings
-    door = Door(desk.principals, desk.once, body_limit_bytes=settings.max_body_bytes)
+    door = Door(
+        desk.principals,
+        desk.once,
+        body_limit_bytes=settings.max_body_bytes,
+        body_timeout_s=settings.body_timeout_s,
+    )
     keys = KeyEndpoints(door, desk.keys, on_disconnect=settings.on_disconnect)
     usage = UsageEndpoints(door, desk.usage)
     holds = HoldEndpoints(door, desk.holds)

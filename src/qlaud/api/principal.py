@@ -21,9 +21,17 @@ Post = Callable[[Session, Principal, Fields], Awaitable[Answer]]
 class Door:
     """What every endpoint does first."""
 
-    def __init__(self, principals: Principals, idempotency: Idempotency, *, body_limit_bytes: int) -> None:
+    def __init__(
+        self,
+        principals: Principals,
+        idempotency: Idempotency,
+        *,
+        body_limit_bytes: int,
+        body_timeout_s: float,
+    ) -> None:
         self._principals, self._idempotency = principals, idempotency
         self._body_limit_bytes = body_limit_bytes
+        self._body_timeout_s = body_timeout_s
 
     async def anyone(self, request: Request) -> Principal:
         """The caller. Raises Unauthorized."""
@@ -35,7 +43,7 @@ class Door:
 
     async def fields(self, request: Request) -> Fields:
         """The JSON object in the body. Raises InvalidJson, BodyTooLarge."""
-        return read_fields(await read_body(request, self._body_limit_bytes))
+        return read_fields(await self._body(request))
 
     async def post(self, request: Request, verb: Post, *, body_key: str | None = None) -> Response:
         """What `verb` answers in a transaction, or what it answered to the same Idempotency-Key before.
@@ -44,7 +52,7 @@ class Door:
         """
         secret = _secret(request)
         caller = await self._principals.admin(secret)
-        body = await read_body(request, self._body_limit_bytes)
+        body = await self._body(request)
         idem_key = idempotency_key(request)
         fields = read_fields(body)
         if body_key is not None and (inner := fields.text(body_key, limit=255)) is not None:
@@ -60,6 +68,9 @@ class Door:
             lambda error: refusal(error, request_id(request)),
         )
         return respond(made)
+
+    async def _body(self, request: Request) -> bytes:
+        return await read_body(request, self._body_limit_bytes, self._body_timeout_s)
 
 
 def _secret(request: Request) -> str:

@@ -1,5 +1,6 @@
 """Reads what a management request says outside of its JSON: the body's bytes, path, query, headers, id."""
 
+import asyncio
 import re
 from uuid import UUID
 
@@ -19,19 +20,29 @@ _WHOLE = re.compile(r"[0-9]{1,16}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """The whole body. Raises BodyTooLarge as soon as it is known to be longer than `limit_bytes`."""
+async def read_body(request: Request, limit_bytes: int, timeout_s: float) -> bytes:
+    """The whole body. Raises BodyTooLarge as soon as it is known to be longer than `limit_bytes`.
+
+    Raises BadRequest when nothing of it came for `timeout_s`.
+    """
     declared = request.headers.get("content-length", "")
     if _WHOLE.fullmatch(declared) and int(declared) > limit_bytes:
         raise BodyTooLarge(limit_bytes)
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(timeout_s):
+                chunk = await anext(stream, None)
+        except TimeoutError:
+            raise BadRequest(f"the body did not arrive: nothing came for {timeout_s:g} s") from None
+        if chunk is None:
+            return b"".join(chunks)
         size += len(chunk)
         if size > limit_bytes:
             raise BodyTooLarge(limit_bytes)
         chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def request_id(request: Request) -> str:

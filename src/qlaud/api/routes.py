@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 from qlaud.api.free import FreeEdge
 from qlaud.api.inference import InferenceEdge, Message, Receive, Scope, Send
-from qlaud.api.surfaces import COUNT_TOKENS, COUNTING, METRICS, MODELS, SURFACES
+from qlaud.api.surfaces import COUNT_TOKENS, COUNTING, METRICS, SURFACES, is_models, methods_of, wire_of
+from qlaud.core.errors import MethodNotAllowed, WebsocketNotSupported
 from qlaud.ports import Clock, Ids
 
 logger = logging.getLogger("qlaud.api")
@@ -23,6 +24,7 @@ EXPOSED = ", ".join(
     )
 ).encode()
 ALWAYS_ALLOWED = "x-api-key, authorization, content-type, accept, last-event-id"
+NO_WEBSOCKET = "this path has no WebSocket form; send a plain HTTP request"
 METHODS = b"GET, POST, PUT, PATCH, DELETE, OPTIONS"
 
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -58,6 +60,8 @@ class Gateway:
         head = [(b"x-request-id", text), (b"request-id", text), *self._cors(scope)]
         method: str = scope["method"]
         path: str = scope["path"]
+        if method == "HEAD":  # as GET; the server keeps the body to itself
+            method, scope = "GET", {**scope, "method": "GET"}
         if method == "POST":
             surface = SURFACES.get(path)
             if surface is not None:
@@ -67,8 +71,11 @@ class Gateway:
                 await self._free.count_tokens(COUNT_TOKENS, scope, receive, send, head)
                 return
         elif method == "GET":
-            collection, _, name = path.partition("/models/")
-            if path in MODELS or (name and collection + "/models" in MODELS):
+            if _wants_websocket(scope):
+                await self._free.refuse(WebsocketNotSupported(NO_WEBSOCKET), wire_of(path), send, head)
+                return
+            if is_models(path):
+                name = path.partition("/models/")[2]
                 await self._free.models(unquote(name) if name else None, scope, send, head)
                 return
             if path == METRICS:
@@ -76,6 +83,9 @@ class Gateway:
                 return
         elif method == "OPTIONS":
             await self._preflight(scope, send, head)
+            return
+        if (allowed := methods_of(path)) is not None:
+            await self._free.refuse(MethodNotAllowed(allowed), wire_of(path), send, head)
             return
         await self._management(scope, receive, adding(send, head))
 
@@ -113,6 +123,10 @@ class Gateway:
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"{}", "more_body": False})
+
+
+def _wants_websocket(scope: Scope) -> bool:
+    return any(name == b"upgrade" and value.lower() == b"websocket" for name, value in scope["headers"])
 
 
 def adding(send: Send, head: list[tuple[bytes, bytes]]) -> Send:

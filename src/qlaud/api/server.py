@@ -1,62 +1,18 @@
-"""The HTTP server: uvicorn with two guards it lacks, a limit on request heads in bytes and in seconds."""
+"""The HTTP server: uvicorn, reading connections by `protocol`, telling when it is ready and when it must stop."""
 
-import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HEAD_LIMIT_BYTES = 65_536
-HEAD_TIMEOUT_S = 30.0
+from qlaud.api.protocol import GuardedProtocol
+
 KEEP_ALIVE_S = 75
 """Longer than the idle time of common load balancers, so that they hang up first."""
 
-
-class GuardedProtocol(HttpToolsProtocol):
-    """Closes a connection whose request head is too large or does not arrive."""
-
-    _head_bytes = 0
-    _head_timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        """A connection must bring its first head in time."""
-        super().connection_made(transport)
-        self._await_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing more to wait for."""
-        self._head_arrived()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        """The first byte of a further head was seen."""
-        super().on_message_begin()
-        self._head_bytes = 0
-        if self._head_timer is None:
-            self._await_head()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count what was sent so far."""
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > HEAD_LIMIT_BYTES:
-            self.transport.close()
-            return
-        super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        """The head is whole."""
-        self._head_arrived()
-        if not self.transport.is_closing():
-            super().on_headers_complete()
-
-    def _await_head(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.close)
-
-    def _head_arrived(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+LAST_ANSWERS_S = 10
+"""After the grace, when calls that were cut are settled and told; then connections are cut."""
 
 
 def server_config(app: Any, *, shutdown_grace_s: float, max_connections: int, **more: Any) -> uvicorn.Config:
@@ -69,10 +25,11 @@ def server_config(app: Any, *, shutdown_grace_s: float, max_connections: int, **
         interface="asgi3",
         lifespan="on",
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         log_config=None,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=max(1, int(shutdown_grace_s)),
+        timeout_graceful_shutdown=math.ceil(shutdown_grace_s) + LAST_ANSWERS_S,
         limit_concurrency=max_connections,
         backlog=4096,
         **more,

@@ -39,3 +39,23 @@ COUNTING = frozenset(
 )
 MODELS = frozenset(("/v1/models", "/anthropic/v1/models", "/openai/v1/models"))
 METRICS = "/metrics"
+
+
+def is_models(path: str) -> bool:
+    """Whether this is the list of models, or one of them."""
+    collection, _, name = path.partition("/models/")
+    return path in MODELS or (name != "" and collection + "/models" in MODELS)
+
+
+def methods_of(path: str) -> list[str] | None:
+    """The methods of a path that stands here, None for any other."""
+    if path in SURFACES or path in COUNTING:
+        return ["OPTIONS", "POST"]
+    return ["GET", "HEAD", "OPTIONS"] if path == METRICS or is_models(path) else None
+
+
+def wire_of(path: str) -> Wire:
+    """Whose error shape a path has (contract 4.1)."""
+    if path in SURFACES:
+        return SURFACES[path].wire
+    return OPENAI_CHAT if path.startswith(("/openai/", "/v1/realtime")) else ANTHROPIC
