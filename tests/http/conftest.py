@@ -76,7 +76,7 @@ def key(gateway: Gateway) -> MintedKey:
 
 
 @pytest.fixture
-def test_key(gateway: Gateway) -> MintedKey:
+def sim_key(gateway: Gateway) -> MintedKey:
     """A key whose calls the simulator answers, with a cap of one dollar."""
     return gateway.mint(mode="test", max_spend_usd=1)
 

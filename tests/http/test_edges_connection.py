@@ -75,16 +75,16 @@ def test_a_request_two_readers_could_read_differently_is_refused_and_the_connect
         assert connection.closed()
 
 
-def test_garbage_behind_a_request_does_not_cut_into_its_answer(gateway: Gateway, test_key: MintedKey) -> None:
+def test_garbage_behind_a_request_does_not_cut_into_its_answer(gateway: Gateway, sim_key: MintedKey) -> None:
     with connected(gateway.origin) as connection:
         slow = ask("a few words to say", model="sim/slow", stream=True)
-        connection.send(request("POST", MESSAGES, key=test_key.secret, body=slow))
+        connection.send(request("POST", MESSAGES, key=sim_key.secret, body=slow))
         head = connection.line()
         connection.send(b"\x00\x00\x00\r\n\r\n")
         rest = connection.rest()
     assert head == b"HTTP/1.1 200 OK"
     assert b"HTTP/1.1" not in rest
-    until(lambda: gateway.key(test_key)["held_micros"] == 0, "the call is settled")
+    until(lambda: gateway.key(sim_key)["held_micros"] == 0, "the call is settled")
 
 
 @pytest.mark.parametrize("size", [70_000, 1_000_000])
@@ -113,9 +113,9 @@ def test_a_head_of_sixty_kilobytes_is_served(gateway: Gateway) -> None:
 
 
 def test_a_large_body_before_a_request_is_not_taken_for_its_head(
-    gateway: Gateway, test_key: MintedKey
+    gateway: Gateway, sim_key: MintedKey
 ) -> None:
-    large = request("POST", MESSAGES, key=test_key.secret, body=ask("word " * 60_000))
+    large = request("POST", MESSAGES, key=sim_key.secret, body=ask("word " * 60_000))
     with connected(gateway.origin) as connection:
         connection.send(large + b"GET /healthz HT")
         assert connection.reply().status == 200
@@ -124,10 +124,10 @@ def test_a_large_body_before_a_request_is_not_taken_for_its_head(
 
 
 def test_pipelined_requests_are_answered_in_order_and_an_error_between_them_breaks_nothing(
-    gateway: Gateway, test_key: MintedKey
+    gateway: Gateway, sim_key: MintedKey
 ) -> None:
-    good = [request("POST", MESSAGES, key=test_key.secret, body=ask(word)) for word in ("one", "two")]
-    bad = request("POST", MESSAGES, key=test_key.secret, body=b'{"model": }')
+    good = [request("POST", MESSAGES, key=sim_key.secret, body=ask(word)) for word in ("one", "two")]
+    bad = request("POST", MESSAGES, key=sim_key.secret, body=b'{"model": }')
     with connected(gateway.origin) as connection:
         connection.send(good[0] + bad + good[1])
         assert said(connection.reply()) == "one"
@@ -136,15 +136,15 @@ def test_pipelined_requests_are_answered_in_order_and_an_error_between_them_brea
 
 
 def test_an_upgrade_nobody_offers_does_not_cost_the_request_its_body(
-    gateway: Gateway, test_key: MintedKey
+    gateway: Gateway, sim_key: MintedKey
 ) -> None:
     offers = ("connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAMAAABkAAQAAP__")
     whole = ask("by length")
     chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(whole), whole)
     with connected(gateway.origin) as connection:
-        connection.send(request("POST", MESSAGES, *offers, key=test_key.secret, body=whole))
+        connection.send(request("POST", MESSAGES, *offers, key=sim_key.secret, body=whole))
         assert said(connection.reply()) == "by length"
-        head = request("POST", MESSAGES, *offers, "transfer-encoding: chunked", key=test_key.secret)
+        head = request("POST", MESSAGES, *offers, "transfer-encoding: chunked", key=sim_key.secret)
         for at in range(0, len(chunked), 7):
             connection.send(head if at == 0 else b"", chunked[at : at + 7])
         assert said(connection.reply()) == "by length"
@@ -166,11 +166,11 @@ def test_a_websocket_is_refused_by_name_on_every_path(gateway: Gateway, path: st
 
 
 def test_a_body_that_is_announced_is_asked_for_when_it_is_wanted(
-    gateway: Gateway, test_key: MintedKey
+    gateway: Gateway, sim_key: MintedKey
 ) -> None:
     body = ask()
     head = request(
-        "POST", MESSAGES, "expect: 100-continue", f"content-length: {len(body)}", key=test_key.secret
+        "POST", MESSAGES, "expect: 100-continue", f"content-length: {len(body)}", key=sim_key.secret
     )
     with connected(gateway.origin) as connection:
         connection.send(head)
@@ -192,14 +192,14 @@ def test_a_refused_announcement_closes_the_connection_so_that_no_request_is_read
 
 @pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
 def test_an_old_client_gets_whole_answers_and_streams_without_chunks(
-    gateway: Gateway, test_key: MintedKey, version: str
+    gateway: Gateway, sim_key: MintedKey, version: str
 ) -> None:
     raw = [
         request(
             "POST",
             MESSAGES,
             "connection: close",
-            key=test_key.secret,
+            key=sim_key.secret,
             version=version,
             body=ask(stream=stream),
         )
@@ -229,17 +229,17 @@ def test_an_old_client_gets_whole_answers_and_streams_without_chunks(
         ("/v1/mess%FFages", 404),
     ],
 )
-def test_a_path_is_one_of_ours_or_none(gateway: Gateway, test_key: MintedKey, path: str, status: int) -> None:
-    reply = once(gateway, request("POST", path, key=test_key.secret, body=ask()))
+def test_a_path_is_one_of_ours_or_none(gateway: Gateway, sim_key: MintedKey, path: str, status: int) -> None:
+    reply = once(gateway, request("POST", path, key=sim_key.secret, body=ask()))
     assert reply.status == status
     if status == 404:
         check_refused(reply, 404, "not_found")
 
 
-def test_a_chunked_body_is_read_whatever_the_cut(gateway: Gateway, test_key: MintedKey) -> None:
+def test_a_chunked_body_is_read_whatever_the_cut(gateway: Gateway, sim_key: MintedKey) -> None:
     body = ask("in pieces")
     pieces = b"".join(b"1;ext=1\r\n%c\r\n" % byte for byte in body) + b"0\r\nx-trailer: 1\r\n\r\n"
-    head = request("POST", MESSAGES, "transfer-encoding: chunked", key=test_key.secret)
+    head = request("POST", MESSAGES, "transfer-encoding: chunked", key=sim_key.secret)
     assert said(once(gateway, head, pieces)) == "in pieces"
 
 
@@ -281,13 +281,13 @@ def test_a_refused_caller_who_goes_on_sending_is_cut_off(gateway: Gateway) -> No
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions", "/v1/messages/count_tokens"])
-def test_a_body_that_does_not_arrive_is_given_up(gateway: Gateway, test_key: MintedKey, path: str) -> None:
+def test_a_body_that_does_not_arrive_is_given_up(gateway: Gateway, sim_key: MintedKey, path: str) -> None:
     with connected(gateway.origin) as connection:
-        connection.send(request("POST", path, key=test_key.secret, body=ask())[:-5])
+        connection.send(request("POST", path, key=sim_key.secret, body=ask())[:-5])
         reply = connection.reply()
         assert (reply.status, reply.json["error"]["code"]) == (400, "invalid_request")
         assert "nothing came for 1 s" in reply.json["error"]["message"]
-    assert gateway.key(test_key)["held_micros"] == 0
+    assert gateway.key(sim_key)["held_micros"] == 0
 
 
 def test_a_management_body_that_does_not_arrive_is_given_up(gateway: Gateway) -> None:
@@ -328,8 +328,8 @@ def test_empty_lines_between_requests_do_not_keep_a_connection_alive(gateway: Ga
         assert connection.reply().status == 200
 
 
-def test_a_head_may_come_byte_by_byte(gateway: Gateway, test_key: MintedKey) -> None:
-    raw = request("POST", MESSAGES, key=test_key.secret, body=ask("slowly"))
+def test_a_head_may_come_byte_by_byte(gateway: Gateway, sim_key: MintedKey) -> None:
+    raw = request("POST", MESSAGES, key=sim_key.secret, body=ask("slowly"))
     with connected(gateway.origin) as connection:
         for byte in raw:
             connection.send(bytes((byte,)))
