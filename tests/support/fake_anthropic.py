@@ -10,7 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.fake_provider import Answer, Call, FakeProvider, Gate, Part, answer_json, serve_provider
+from tests.support.fake_provider import (
+    Answer,
+    Call,
+    FakeProvider,
+    Gate,
+    HangUp,
+    Part,
+    answer_json,
+    serve_provider,
+)
 from tests.support.gateway import OPERATOR_KEYS
 
 MODEL = "claude-opus-5-5"
@@ -103,6 +112,11 @@ def breaking_stream(message: str, words: Sequence[str] = ("Hello", " there.")) -
     """A stream of text that ends in an error event."""
     error = {"type": "overloaded_error", "message": message}
     return _stream([*_opening(words, None), _event("error", error=error)])
+
+
+def broken_off_stream() -> Answer:
+    """A stream of text whose connection breaks after the last word."""
+    return _stream([*_opening(("Hello", " there."), None), HangUp()])
 
 
 def _opening(words: Sequence[str], gate: Gate | None) -> list[Part]:

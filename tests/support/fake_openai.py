@@ -10,7 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.fake_provider import Answer, Call, FakeProvider, Gate, Part, answer_json, serve_provider
+from tests.support.fake_provider import (
+    Answer,
+    Call,
+    FakeProvider,
+    Gate,
+    HangUp,
+    Part,
+    answer_json,
+    serve_provider,
+)
 from tests.support.gateway import OPERATOR_KEYS
 
 MODEL = "gpt-6-sol"
@@ -82,6 +91,13 @@ def text_stream(
     if include_usage:
         parts.append(_chunk([], usage=USAGE))
     return _stream([*parts, b"data: [DONE]\n\n"])
+
+
+def broken_off_stream() -> Answer:
+    """A stream of text whose connection breaks after the last word."""
+    return _stream(
+        [_chunk([_choice({"content": word})], usage=None) for word in ("Hello", " there.")] + [HangUp()]
+    )
 
 
 def _refuse(call: Call) -> Answer | None:

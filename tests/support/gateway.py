@@ -144,7 +144,11 @@ def gateway_process(
     `providers` are base URLs by slug; one that is not named has no credential. `settings` are QLAUD_* variables
     without the prefix, in lower case. To start again on the same database give the same `master_key`.
     """
-    environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    environ = {
+        name: os.environ[name]
+        for name in ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
+        if name in os.environ
+    }
     values: dict[str, object] = {
         "database_url": database_url,
         "data_dir": folder / "data",

@@ -37,7 +37,9 @@ SURFACES: Mapping[str, Surface] = {
 COUNTING = frozenset(
     ("/v1/messages/count_tokens", "/anthropic/v1/messages/count_tokens", "/v1/v1/messages/count_tokens")
 )
-MODELS = frozenset(("/v1/models", "/anthropic/v1/models", "/openai/v1/models"))
+MODELS = frozenset(
+    ("/v1/models", "/anthropic/v1/models", "/openai/v1/models", "/v1/v1/models", "/models")  # as SURFACES
+)
 METRICS = "/metrics"
 
 

@@ -41,7 +41,8 @@ def gateway(
     """The process under test."""
     dsn = databases.clone()
     bases = {"anthropic": running_anthropic.origin, "openai": f"{running_openai.origin}/v1"}
-    with gateway_process(dsn, gateway_folder, providers=bases) as gateway:
+    talkative = {"log_level": "debug"}
+    with gateway_process(dsn, gateway_folder, providers=bases, settings=talkative) as gateway:
         yield gateway
     log = gateway.log
     assert "qlk_" not in log

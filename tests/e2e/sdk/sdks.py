@@ -84,11 +84,19 @@ class Sdk:
         *,
         origin: str,
         key: str,
+        base_path: str | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> Result:
-        """Create a client with this key, do one thing with it, say how it went."""
-        base_url = origin if self.vendor == "anthropic" else f"{origin}/v1"
-        call = {"deed": deed, "base_url": base_url, "key": key, "args": args or {}, "options": options or {}}
+        """Create a client with this key, do one thing with it, say how it went. `options` are the client's own."""
+        if base_path is None:
+            base_path = "" if self.vendor == "anthropic" else "/v1"
+        call = {
+            "deed": deed,
+            "base_url": origin + base_path,
+            "key": key,
+            "args": args or {},
+            "options": options or {},
+        }
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(call) + "\n")
         self.process.stdin.flush()

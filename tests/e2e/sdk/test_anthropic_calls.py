@@ -176,6 +176,16 @@ def test_a_capped_call_gets_the_limit_that_its_money_covers(
     assert row["remaining_micros"] == 50_000 - STREAM_COST_MICROS
 
 
+def test_a_call_is_never_lowered_into_its_thinking_budget(
+    gateway: Gateway, anthropic_provider: FakeProvider, anthropic_sdk: Sdk
+) -> None:
+    # 20000 micros buy 1000 tokens of output, and the budget alone is 1024.
+    capped = gateway.mint(max_spend_usd="0.02")
+    result = anthropic_sdk.ask("create", RICH, origin=gateway.origin, key=capped.secret)
+    assert result["error"]["status"] == 402
+    assert anthropic_provider.calls == []
+
+
 def test_an_error_in_the_middle_of_a_stream_is_raised_and_what_was_seen_is_billed(
     gateway: Gateway, anthropic_provider: FakeProvider, anthropic_sdk: Sdk, key: MintedKey
 ) -> None:

@@ -73,6 +73,7 @@ def test_a_key_in_the_query_is_not_read(
     answer = post(gateway, "/v1/messages", [], f"?key={key.secret}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "missing_key")
     assert anthropic_provider.calls == []
+    assert "?key=" not in gateway.log
 
 
 @pytest.mark.parametrize("deed", ["create", "stream"])

@@ -1,7 +1,10 @@
-"""A caller who leaves in mid-stream: what was used is billed, and a provider is not kept busy for nobody."""
+"""A caller who leaves before the end, or a provider who does: what was used is billed, and nothing looks whole."""
 
 from typing import Any
 
+import anthropic
+import openai
+import pytest
 from tests.e2e.sdk.sdks import Sdk
 from tests.support import fake_anthropic, fake_openai
 from tests.support.fake_provider import Answer, FakeProvider, Gate
@@ -64,3 +67,47 @@ def test_a_cancelled_call_hangs_up_and_is_billed_by_what_was_seen(
         assert event["cost_micros"] == event["input_tokens"] * 2 + output * 10
     row = gateway.key(key)
     assert (row["spent_micros"], row["held_micros"]) == (event["cost_micros"], 0)
+
+
+def test_a_caller_whose_patience_ends_pays_for_the_answer_he_asked_for(
+    gateway: Gateway, anthropic_provider: FakeProvider, openai_provider: FakeProvider
+) -> None:
+    key, gate = gateway.mint(), Gate()
+    anthropic_provider.script(fake_anthropic.small_answer(gate=gate))
+    openai_provider.script(fake_openai.small_answer(gate=gate))
+    messages: Any = HELLO
+    with (
+        anthropic.Anthropic(
+            base_url=gateway.origin, api_key=key.secret, max_retries=0, timeout=0.3
+        ) as client,
+        pytest.raises(anthropic.APITimeoutError),
+    ):
+        client.messages.create(model=fake_anthropic.MODEL, max_tokens=LIMIT, messages=messages)
+    with (
+        openai.OpenAI(
+            base_url=f"{gateway.origin}/v1", api_key=key.secret, max_retries=0, timeout=0.3
+        ) as client,
+        pytest.raises(openai.APITimeoutError),
+    ):
+        client.chat.completions.create(model=fake_openai.MODEL, messages=messages)
+    gate.open()
+    usage = gateway.wait_settled(key, 2)
+    assert [(event["cost_micros"], event["estimated"]) for event in usage["events"]] == [
+        (fake_openai.SMALL_COST_MICROS, False),
+        (fake_anthropic.SMALL_COST_MICROS, False),
+    ]
+
+
+def test_a_provider_that_breaks_off_is_an_error_and_no_end(
+    gateway: Gateway, provider: FakeProvider, sdk: Sdk
+) -> None:
+    key = gateway.mint(max_spend_usd=1)
+    vendor = fake_anthropic if sdk.vendor == "anthropic" else fake_openai
+    provider.script(vendor.broken_off_stream())
+    result = sdk.ask("stream", ask_of(sdk), origin=gateway.origin, key=key.secret)
+    assert "APIError" in result.classes
+    assert len(provider.calls) == 1  # it has billed; a second call would be billed again
+    (event,) = gateway.wait_settled(key, 1)["events"]
+    assert event["estimated"]
+    assert event["status"] >= 500
+    assert 0 < event["cost_micros"] == gateway.key(key)["spent_micros"]
