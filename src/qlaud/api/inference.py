@@ -11,6 +11,7 @@ from typing import Any
 
 from qlaud.api.surfaces import Surface
 from qlaud.api.top import ClientLeft, guarded
+from qlaud.api.whole import EXTENSION, WholeAnswer
 from qlaud.core.credentials import read_secret
 from qlaud.core.errors import BadRequest, BodyTooLarge, QlaudError
 from qlaud.core.ids import RequestId
@@ -24,6 +25,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+NO_EXTENSIONS: dict[str, Any] = {}
 JSON_TYPE = (b"content-type", b"application/json")
 
 
@@ -38,7 +40,7 @@ class EdgeTerms:
 class AsgiRelay:
     """The caller's side over ASGI: implements `flows.calls.Relay`."""
 
-    __slots__ = ("_aborted", "_head", "_on_status", "_send", "_surface", "_watcher")
+    __slots__ = ("_aborted", "_head", "_on_status", "_send", "_surface", "_watcher", "_whole")
 
     def __init__(
         self,
@@ -46,8 +48,11 @@ class AsgiRelay:
         surface: Surface,
         head: list[tuple[bytes, bytes]],
         on_status: Callable[[str, int], None],
+        *,
+        whole: WholeAnswer | None,
     ) -> None:
         self._send = send
+        self._whole = whole
         self._surface = surface
         self._head = head
         self._on_status = on_status
@@ -61,7 +66,11 @@ class AsgiRelay:
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Head and body at once."""
-        await self.start(status, [*headers, (b"content-length", b"%d" % len(body))])
+        sized = [*headers, (b"content-length", b"%d" % len(body))]
+        if self._whole is not None and self._whole(status, [*sized, *self._head], body):
+            self._on_status(self._surface.name, status)
+            return
+        await self.start(status, sized)
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def start(self, status: int, headers: Headers) -> None:
@@ -114,7 +123,8 @@ class InferenceEdge:
         self, surface: Surface, scope: Scope, receive: Receive, send: Send, head: list[tuple[bytes, bytes]]
     ) -> None:
         """One model call. `head` are the headers of every answer; the request id stands first."""
-        relay = AsgiRelay(send, surface, head, self._on_status)
+        whole: WholeAnswer | None = scope.get("extensions", NO_EXTENSIONS).get(EXTENSION)
+        relay = AsgiRelay(send, surface, head, self._on_status, whole=whole)
         pump = await guarded(self._open(surface, scope, receive, relay), relay.fail, head[0][1].decode())
         if pump is None:
             return

@@ -9,12 +9,13 @@ What is not HTTP at all is answered in JSON, without a request id: there was no 
 """
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from qlaud.api.whole import EXTENSION, whole_answer
 from qlaud.core.errors import BadRequest
 from qlaud.wire.errors import anthropic_error
 
@@ -102,6 +103,9 @@ class GuardedProtocol(HttpToolsProtocol):
                 )
             if self.scope["http_version"] == "1.0":
                 self.cycle.send = _ended_by_closing(self.cycle)
+            elif self.scope["method"] == "POST":
+                extensions = {EXTENSION: whole_answer(self.cycle)}
+                cast("dict[str, Any]", self.scope)["extensions"] = extensions
 
     def on_message_complete(self) -> None:
         """The body is whole; but not where the parser skipped it for an upgrade that nobody makes."""
