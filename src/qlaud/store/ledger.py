@@ -6,13 +6,14 @@ module carries values in and out, in batches.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
+from qlaud.core.errors import StoreUnavailable
 from qlaud.core.ids import AccountId, KeyId, RequestId
 from qlaud.core.ledger import Admission, Charged, Hold, HoldAsk, Limits, Refused, Settlement, Wait, refusal
 from qlaud.core.money import Micros
@@ -27,6 +28,7 @@ LOSE = """
 SELECT * FROM ledger_move_holds(
     ARRAY(SELECT id FROM holds WHERE state = 'held' AND renewed_at < $2 ORDER BY id LIMIT $3), 'held', 'lost', $1, $2)
 """
+DROP_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +78,19 @@ class Ledger:
     async def close(self, timeout_s: float) -> None:
         """Commit what is queued, then close. What could not be committed stays as holds, found lost later."""
         await self._batcher.close(timeout_s)
+        with suppress(StoreUnavailable):
+            await self.void_orphans()
         if self._connection is not None:
             self._connection.terminate()
 
     async def hold(self, ask: HoldAsk, *, has_waited: bool) -> Admission:
         """Take the hold, or say why not. Raises StoreUnavailable when the database does not answer in time."""
-        answer = await self._submit("hold", _ask_row(ask, has_waited), None, self._terms.is_prepaid)
+        future = self._submit("hold", _ask_row(ask, has_waited), None, self._terms.is_prepaid)
+        try:
+            answer = await future
+        except asyncio.CancelledError:
+            self._batcher.abandon(ask.id, future)
+            raise
         assert answer is not None, "every hold has an answer"
         return _admission(answer, ask)
 
@@ -125,9 +134,10 @@ class Ledger:
             raise
 
     async def void(self, hold: Hold) -> None:
-        """Give back the hold of a call that never left this machine."""
-        async with self._acquire() as connection:
-            await connection.execute(VOID, [hold.id])
+        """Give back the hold of a call that never left this machine: now, or when the database is back."""
+        self._batcher.give_back([hold.id])
+        with suppress(StoreUnavailable):
+            await self.void_orphans()
 
     def _submit(self, kind: str, row: Row, key_id: KeyId | None, on_wallet: bool) -> "asyncio.Future[Answer]":
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -137,20 +147,35 @@ class Ledger:
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._connect()
         asks = [_marked(item) for item in batch if item.kind == "hold"]
-        with unavailable_when_lost():
-            rows = await self._connection.fetch(
-                APPLY,
-                self._now_ms(),
-                self._terms.markup_bp,
-                self._terms.is_prepaid,
-                any(item.on_wallet for item in batch),
-                [row[1] for row in asks],
-                [item.key_id for item in batch if item.key_id is not None],
-                asks,
-                [item.row for item in batch if item.kind == "settle"],
-                [item.row for item in batch if item.kind == "extend"],
-            )
+        try:
+            with unavailable_when_lost():
+                rows = await self._connection.fetch(
+                    APPLY,
+                    self._now_ms(),
+                    self._terms.markup_bp,
+                    self._terms.is_prepaid,
+                    any(item.on_wallet for item in batch),
+                    [row[1] for row in asks],
+                    [item.key_id for item in batch if item.key_id is not None],
+                    asks,
+                    [item.row for item in batch if item.kind == "settle"],
+                    [item.row for item in batch if item.kind == "extend"],
+                    timeout=self._terms.give_up_s,
+                )
+        except StoreUnavailable:
+            await self._drop()
+            raise
         return {(KINDS.get(row["outcome"], "hold"), row["id"]): row for row in rows}
+
+    async def _drop(self) -> None:
+        """Leave a connection whose last command may hang; its server is asked to stop it."""
+        connection, self._connection = self._connection, None
+        if connection is None or connection.is_closed():
+            return
+        try:
+            await connection.close(timeout=DROP_S)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection.terminate()
 
 
 KINDS = {"posted": "settle", "extended": "extend", "refused": "extend"}

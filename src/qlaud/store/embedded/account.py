@@ -154,8 +154,12 @@ def _passes(account: Account, folder: Path) -> bool:
     found = folder.stat()
     if found.st_uid == account.uid:
         return bool(found.st_mode & stat.S_IXUSR)
-    if any(tag == _USER and uid == account.uid and perm & _PASS for tag, perm, uid in _acl(folder)):
-        return True
+    entries = _acl(folder)
+    own = next((perm for tag, perm, uid in entries if tag == _USER and uid == account.uid), None)
+    if own is not None:
+        # A chmod of the folder narrows the mask, and leaves the entry standing without effect.
+        mask = next((perm for tag, perm, _ in entries if tag == _MASK), 0)
+        return bool(own & mask & _PASS)
     if found.st_gid == account.gid:
         return bool(found.st_mode & stat.S_IXGRP)
     return bool(found.st_mode & stat.S_IXOTH)

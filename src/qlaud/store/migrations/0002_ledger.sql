@@ -329,7 +329,7 @@ BEGIN
                 ELSE
                     o.outcome := CASE WHEN p_prepaid AND (v_allow IS NULL OR a.want_micros <= v_allow - v_posted - v_lost)
                                       THEN 'wallet_exhausted' ELSE 'key_cap_exceeded' END;
-                    IF a.floor_micros <= v_reach THEN
+                    IF worst_micros(1, a.base_picos, a.slope_picos, p_markup_bp) <= v_reach THEN
                         o.affordable_output := largest_output(v_reach, a.base_picos, a.slope_picos, p_markup_bp);
                     END IF;
                 END IF;
@@ -432,8 +432,8 @@ DECLARE
     v_taken bigint[] := '{}';
 BEGIN
     FOR s IN
-        SELECT DISTINCT ON (st.id) st.* FROM unnest(p_settlements) AS st LEFT JOIN holds h ON h.id = st.id
-         WHERE st.cost_micros > COALESCE(h.amount_micros, 0) ORDER BY st.id
+        SELECT DISTINCT ON (st.account_id, st.id) st.* FROM unnest(p_settlements) AS st LEFT JOIN holds h ON h.id = st.id
+         WHERE st.cost_micros > COALESCE(h.amount_micros, 0) ORDER BY st.account_id, st.id -- the order accounts are locked in
     LOOP
         v_ids := v_ids || s.id;
         v_taken := v_taken || ledger_take_excess(s);
@@ -597,7 +597,8 @@ END $$;
 
 CREATE FUNCTION ledger_renew(p_ids uuid[], p_now bigint) RETURNS void
 LANGUAGE plpgsql AS $$
--- The owner is alive: its holds are renewed, and one that was taken for lost is held again.
+-- The owner is alive: its holds are renewed, and one that was taken for lost is held again. A hold that another
+-- transition has locked is left for the next time: renewals take no key's lock, so they must wait for nobody.
 DECLARE
     v_lost uuid[];
 BEGIN
@@ -605,7 +606,8 @@ BEGIN
     IF v_lost IS NOT NULL THEN
         PERFORM ledger_move_holds(v_lost, 'lost', 'held', p_now, NULL);
     END IF;
-    UPDATE holds SET renewed_at = p_now WHERE id = ANY (p_ids) AND state = 'held';
+    UPDATE holds SET renewed_at = p_now
+     WHERE id IN (SELECT id FROM holds WHERE id = ANY (p_ids) AND state = 'held' FOR NO KEY UPDATE SKIP LOCKED);
 END $$;
 
 CREATE FUNCTION ledger_resolve(p_id uuid, p_cost bigint, p_now bigint) RETURNS boolean
@@ -655,23 +657,28 @@ END $$;
 
 CREATE FUNCTION ledger_void(p_ids uuid[]) RETURNS bigint
 LANGUAGE plpgsql AS $$
--- Give back holds of calls that never left this machine: no event, as if they had not been asked. Returns how many.
+-- Give back holds, lost ones too, of calls that never left this machine: no event, as if they had not been asked.
+-- Returns how many.
 DECLARE
     v_count bigint;
 BEGIN
     PERFORM ledger_lock('{}', ARRAY(SELECT DISTINCT key_id FROM holds WHERE id = ANY (p_ids)), true);
     WITH gone AS (
-        DELETE FROM holds WHERE id = ANY (p_ids) AND state = 'held' RETURNING *
+        DELETE FROM holds WHERE id = ANY (p_ids) RETURNING *
     ), per_key AS (
-        SELECT g.key_id, sum(g.amount_micros) AS amount FROM gone g JOIN keys k ON k.id = g.key_id
-         WHERE g.created_at >= k.period_start GROUP BY g.key_id
+        SELECT g.key_id, COALESCE(sum(g.amount_micros) FILTER (WHERE g.state = 'held'), 0) AS held,
+               COALESCE(sum(g.amount_micros) FILTER (WHERE g.state = 'lost'), 0) AS lost
+          FROM gone g JOIN keys k ON k.id = g.key_id WHERE g.created_at >= k.period_start GROUP BY g.key_id
     ), on_key AS (
-        UPDATE keys k SET held_micros = k.held_micros - p.amount FROM per_key p WHERE k.id = p.key_id
+        UPDATE keys k SET held_micros = k.held_micros - p.held, lost_micros = k.lost_micros - p.lost
+          FROM per_key p WHERE k.id = p.key_id
     ), per_wallet AS (
-        SELECT account_id, mode, sum(amount_micros) AS amount FROM gone WHERE on_wallet GROUP BY account_id, mode
+        SELECT account_id, mode, COALESCE(sum(amount_micros) FILTER (WHERE state = 'held'), 0) AS held,
+               COALESCE(sum(amount_micros) FILTER (WHERE state = 'lost'), 0) AS lost
+          FROM gone WHERE on_wallet GROUP BY account_id, mode
     ), on_purse AS (
-        UPDATE wallets w SET held_micros = w.held_micros - p.amount FROM per_wallet p
-         WHERE w.account_id = p.account_id AND w.mode = p.mode
+        UPDATE wallets w SET held_micros = w.held_micros - p.held, lost_micros = w.lost_micros - p.lost
+          FROM per_wallet p WHERE w.account_id = p.account_id AND w.mode = p.mode
     )
     SELECT count(*) INTO v_count FROM gone;
     RETURN v_count;
