@@ -53,6 +53,8 @@ what to do. `headers` are sent along with it. The edge turns an error into the s
 from collections.abc import Mapping, Sequence
 
 NO_RETRY: Mapping[str, str] = {"x-should-retry": "false"}
+NAME_CHARS = 200
+"""So much of a name that a caller made up is said back."""
 RETRY_SOON: Mapping[str, str] = {"retry-after": "1"}
 
 
@@ -342,7 +344,7 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
 
     def __init__(self, model: str, nearest: Sequence[str]) -> None:
-        super().__init__(f'unknown model "{model}"; nearest: {", ".join(nearest)}')
+        super().__init__(f'unknown model "{model[:NAME_CHARS]}"; nearest: {", ".join(nearest)}')
         self.model, self.nearest = model, tuple(nearest)
 
 

@@ -108,14 +108,17 @@ def is_null(value: Raw | None) -> bool:
 
 
 def read_text(members: Members, key: str) -> str | None:
-    """A string member, None if absent or null. Raises BadRequest if it is something else."""
+    """A string member, None if absent or null. Raises BadRequest if it is something else, or cannot be stored."""
     value = members.get(key)
     if value is None or is_null(value):
         return None
     try:
-        return _text(value)
+        text = _text(value)
     except UNREADABLE:
         raise BadRequest(f"`{key}` must be a string", param=key) from None
+    if "\0" in text:
+        raise BadRequest(f"`{key}` holds a NUL character, which is not text", param=key)
+    return text
 
 
 def read_flag(members: Members, key: str) -> bool:
