@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from qlaud.cli.desk import AccountOption, JsonOption, Seat, TestOption, at_desk, mode_of
-from qlaud.cli.output import NOTHING, clean, count, moment, money, print_json, print_table, tell
+from qlaud.cli.key_text import KeyAndShape, SecretAndShape, key_row, print_key, print_secret
+from qlaud.cli.output import clean, print_json, print_table, tell
 from qlaud.cli.reading import every_key, find_key, read_moment, read_usd, read_usd_above_zero
 from qlaud.cli.shapes import Shape, key_shape
-from qlaud.core.errors import usd_text
 from qlaud.core.keys import CapPeriod, Key, KeyPolicy, OnCap, OnDisconnect, Scope
 from qlaud.core.money import Micros
 from qlaud.flows.keys import Secretive
@@ -20,9 +20,6 @@ keys = typer.Typer(no_args_is_help=True, help="API keys: one per end user, with 
 
 COUNT_LIMIT = 2**31 - 1
 NAME_CHARACTERS, EXTERNAL_ID_CHARACTERS = 200, 256
-
-KeyAndShape = tuple[Key, Shape]
-SecretAndShape = tuple[Secretive, Shape]
 
 KeyArgument = Annotated[
     str, typer.Argument(metavar="KEY", help="Id, unique name, or the beginning or end of the id.")
@@ -96,7 +93,7 @@ def mint(
         scope: Scope = "admin" if admin else "standard"
         return seat.desk.keys.mint(session, seat.caller(), policy, scope=scope, mode=mode_of(test))
 
-    _print_secret(at_desk(lambda seat: _secretive(seat, verb), account), as_json)
+    print_secret(at_desk(lambda seat: _secretive(seat, verb), account), as_json)
 
 
 @keys.command("list")
@@ -130,14 +127,14 @@ def listing(
     else:
         print_table(
             ("name", "id", "scope", ">cap", ">spent", ">held", ">remaining", "state"),
-            [_row(key, now_ms) for key in found],
+            [key_row(key, now_ms) for key in found],
         )
 
 
 @keys.command("show")
 def show(key: KeyArgument, account: AccountOption = None, as_json: JsonOption = False) -> None:
     """One key, with everything that is set on it."""
-    _print_key(at_desk(lambda seat: _found(seat, key), account), as_json)
+    print_key(at_desk(lambda seat: _found(seat, key), account), as_json)
 
 
 @keys.command("cap")
@@ -164,7 +161,7 @@ def cap(
         changed = await seat.desk.keys.change(seat.caller(), found.id, change)
         return changed, key_shape(changed, seat.desk.settings.on_disconnect)
 
-    _print_key(at_desk(verb, account), as_json)
+    print_key(at_desk(verb, account), as_json)
 
 
 @keys.command("credit")
@@ -182,7 +179,7 @@ def credit(
             changed = await seat.desk.keys.credit(session, seat.caller(), found.id, amount)
         return changed, key_shape(changed, seat.desk.settings.on_disconnect)
 
-    _print_key(at_desk(verb, account), as_json)
+    print_key(at_desk(verb, account), as_json)
 
 
 @keys.command("rotate")
@@ -195,7 +192,7 @@ def rotate(key: KeyArgument, account: AccountOption = None, as_json: JsonOption 
             seat, lambda session, seat: seat.desk.keys.rotate(session, seat.caller(), found.id)
         )
 
-    _print_secret(at_desk(verb, account), as_json)
+    print_secret(at_desk(verb, account), as_json)
 
 
 @keys.command("revoke")
@@ -223,82 +220,6 @@ async def _secretive(seat: Seat, verb: Callable[[Session, Seat], Awaitable[Secre
 async def _found(seat: Seat, text: str) -> KeyAndShape:
     key = await find_key(seat, text)
     return key, key_shape(key, seat.desk.settings.on_disconnect)
-
-
-def _print_secret(made: SecretAndShape, as_json: bool) -> None:
-    secretive, shape = made
-    if as_json:
-        print_json(shape)
-        return
-    key = secretive.key
-    typer.echo(f"{clean(key.policy.name)}  {key.id}  {_cap(key)}")
-    typer.echo(secretive.secret)
-    tell("this is the secret; it is shown once, keep it")
-
-
-def _print_key(found: KeyAndShape, as_json: bool) -> None:
-    key, shape = found
-    if as_json:
-        print_json(shape)
-        return
-    policy = key.policy
-    models = None if policy.allowed_models is None else ", ".join(policy.allowed_models)
-    lines = (
-        ("name", policy.name),
-        ("id", str(key.id)),
-        ("prefix", key.prefix),
-        ("scope", _scope(key)),
-        ("cap", _cap(key)),
-        ("credit", money(key.balance.credit_micros)),
-        ("spent", money(key.balance.posted_micros)),
-        ("held", money(key.balance.held_micros + key.balance.lost_micros)),
-        ("remaining", money(key.remaining_micros)),
-        ("spent in all", money(key.balance.lifetime_micros)),
-        ("models", models),
-        ("calls a minute", count(policy.rpm_limit)),
-        ("calls at once", count(policy.max_parallel)),
-        ("external id", policy.external_id),
-        ("expires", moment(policy.expires_at)),
-        ("made", moment(key.created_at)),
-        ("last used", moment(key.last_used_at)),
-        ("revoked", moment(key.revoked_at)),
-    )
-    print_table(("", ""), [(name, text) for name, text in lines if text not in (None, NOTHING)])
-
-
-def _row(key: Key, now_ms: int) -> tuple[str, ...]:
-    balance = key.balance
-    return (
-        key.policy.name,
-        str(key.id),
-        _scope(key),
-        _cap(key),
-        money(balance.posted_micros),
-        money(balance.held_micros + balance.lost_micros),
-        money(key.remaining_micros),
-        _state(key, now_ms),
-    )
-
-
-def _scope(key: Key) -> str:
-    return f"{key.scope} (test)" if key.mode == "test" else key.scope
-
-
-def _cap(key: Key) -> str:
-    if key.policy.max_spend_micros is None:
-        return "no cap"
-    text = usd_text(key.policy.max_spend_micros, shortest=True)
-    if key.balance.credit_micros:
-        text += f" + {usd_text(key.balance.credit_micros, shortest=True)}"
-    return text if key.policy.cap_period == "lifetime" else f"{text} a {key.policy.cap_period}"
-
-
-def _state(key: Key, now_ms: int) -> str:
-    if key.revoked_at is not None:
-        return "revoked"
-    if key.policy.expires_at is not None and key.policy.expires_at <= now_ms:
-        return "expired"
-    return "cap reached" if key.remaining_micros == 0 else "active"
 
 
 def _models(models: list[str] | None) -> tuple[str, ...] | None:

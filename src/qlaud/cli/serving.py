@@ -7,6 +7,7 @@ gone stops by itself.
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -103,9 +104,12 @@ def listen(settings: Settings) -> socket.socket:
         listening.listen(BACKLOG)
     except OSError as fault:
         listening.close()
+        is_taken = fault.errno == errno.EADDRINUSE
+        way_out = (
+            "stop what uses it, or set QLAUD_PORT (0 takes a free port)" if is_taken else "see QLAUD_HOST"
+        )
         raise CannotServe(
-            f"cannot listen on {settings.host}:{settings.port}: {fault.strerror}; "
-            "stop what uses it, or set QLAUD_PORT (0 takes a free port)"
+            f"cannot listen on {settings.host}:{settings.port}: {fault.strerror}; {way_out}"
         ) from fault
     listening.set_inheritable(True)
     return listening
