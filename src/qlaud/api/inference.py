@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from qlaud.api.direct import EXTENSION, Direct
 from qlaud.api.surfaces import Surface
 from qlaud.api.top import ClientLeft, guarded
-from qlaud.api.whole import EXTENSION, WholeAnswer
 from qlaud.core.credentials import read_secret
 from qlaud.core.errors import BadRequest, BodyTooLarge, QlaudError
 from qlaud.core.ids import RequestId
@@ -40,7 +40,7 @@ class EdgeTerms:
 class AsgiRelay:
     """The caller's side over ASGI: implements `flows.calls.Relay`."""
 
-    __slots__ = ("_aborted", "_head", "_on_status", "_send", "_surface", "_watcher", "_whole")
+    __slots__ = ("_aborted", "_direct", "_head", "_on_status", "_send", "_surface", "_watcher")
 
     def __init__(
         self,
@@ -49,14 +49,14 @@ class AsgiRelay:
         head: list[tuple[bytes, bytes]],
         on_status: Callable[[str, int], None],
         *,
-        whole: WholeAnswer | None,
+        direct: Direct | None,
     ) -> None:
         self._send = send
-        self._whole = whole
+        self._direct = direct
         self._surface = surface
         self._head = head
         self._on_status = on_status
-        self._watcher: asyncio.Task[object] | None = asyncio.current_task()
+        self._watcher: asyncio.Task[object] | None = None if direct else asyncio.current_task()
         self._aborted = False
 
     @property
@@ -67,7 +67,7 @@ class AsgiRelay:
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Head and body at once."""
         sized = [*headers, (b"content-length", b"%d" % len(body))]
-        if self._whole is not None and self._whole(status, [*sized, *self._head], body):
+        if self._direct is not None and self._direct.whole(status, [*sized, *self._head], body):
             self._on_status(self._surface.name, status)
             return
         await self.start(status, sized)
@@ -96,9 +96,11 @@ class AsgiRelay:
         )
 
     def abort(self) -> None:
-        """Break the connection: the server closes it when the watcher returns without an end."""
+        """Break the connection; without a way to it, the server breaks it when the watcher returns without an end."""
         self._aborted = True
-        if self._watcher is not None:
+        if self._direct is not None:
+            self._direct.cut()
+        elif self._watcher is not None:
             self._watcher.cancel()
 
 
@@ -123,8 +125,8 @@ class InferenceEdge:
         self, surface: Surface, scope: Scope, receive: Receive, send: Send, head: list[tuple[bytes, bytes]]
     ) -> None:
         """One model call. `head` are the headers of every answer; the request id stands first."""
-        whole: WholeAnswer | None = scope.get("extensions", NO_EXTENSIONS).get(EXTENSION)
-        relay = AsgiRelay(send, surface, head, self._on_status, whole=whole)
+        direct: Direct | None = scope.get("extensions", NO_EXTENSIONS).get(EXTENSION)
+        relay = AsgiRelay(send, surface, head, self._on_status, direct=direct)
         pump = await guarded(self._open(surface, scope, receive, relay), relay.fail, head[0][1].decode())
         if pump is None:
             return

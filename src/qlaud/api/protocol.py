@@ -15,7 +15,7 @@ import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from qlaud.api.whole import EXTENSION, whole_answer
+from qlaud.api.direct import EXTENSION, Direct
 from qlaud.core.errors import BadRequest
 from qlaud.wire.errors import anthropic_error
 
@@ -104,7 +104,7 @@ class GuardedProtocol(HttpToolsProtocol):
             if self.scope["http_version"] == "1.0":
                 self.cycle.send = _ended_by_closing(self.cycle)
             elif self.scope["method"] == "POST":
-                extensions = {EXTENSION: whole_answer(self.cycle)}
+                extensions = {EXTENSION: Direct(self.cycle)}
                 cast("dict[str, Any]", self.scope)["extensions"] = extensions
 
     def on_message_complete(self) -> None:
