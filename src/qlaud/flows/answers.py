@@ -71,6 +71,9 @@ def provider_error(wire: Wire, route: Route, status: int, headers: Headers, body
     """What a provider's own error means for the caller."""
     if status in REFUSES_US:
         return ProviderAuthFailed(route.provider.display_name)
+    if status < 400:  # never followed, never relayed: it would lead the caller's key elsewhere
+        reason = f"it answered with a redirect (status {status}); the operator must check its base URL"
+        return ProviderUnreachable(route.provider.display_name, reason)
     message = wire.error_message(body) or f"{route.provider.display_name} answered with status {status}"
     return ProviderRefused(status, message, retry_after=_bounded_wait(headers))
 

@@ -112,7 +112,8 @@ class Free:
                 response.close()
         except UpstreamFault as fault:
             raise fault_error(route, fault) from fault
-        if response.status >= 500 or response.status == 429 or response.status in REFUSES_US:
+        status = response.status
+        if status >= 500 or status == 429 or status in REFUSES_US or 300 <= status < 400:
             raise provider_error(incoming.wire, route, response.status, response.headers, body)
         return FreeAnswer(
             response.status,

@@ -28,6 +28,7 @@ from qlaud.flows.metered import Metered
 from qlaud.flows.reach import NotReached, reach
 from qlaud.flows.settling import Ending, settlement_of
 from qlaud.ports import Clock, Headers, UpstreamFault, UpstreamResponse
+from qlaud.wire.sse import split_events
 from qlaud.wire.types import Tap
 
 logger = logging.getLogger("qlaud.pump")
@@ -168,7 +169,7 @@ class Pump:
             content_type=content_type,
         )
         try:
-            if response.status >= 400:
+            if response.status >= 300:
                 await self._refused(response, tap)
             elif content_type.startswith(EVENT_STREAM):
                 await self._stream(response, tap)
@@ -232,22 +233,28 @@ class Pump:
             relayed = tap.feed(decoder.decode(chunk))
             if self._first_token_ms is None and tap.started:
                 self._first_token_ms = self._elapsed_ms()
-            await caller.write(relayed)
             if tap.output_floor > limit.tokens:
                 if not await limit.grow(self._calls, tap.output_floor):
-                    await self._end_at_cap(response, tap)
+                    await self._end_at_cap(response, tap, relayed)
                     return
                 self._hold = limit.hold
+            await caller.write(relayed)
         await caller.write(tap.finish())
         await self._settle(self._outcome(tap), response.status)
         await caller.end()
 
-    async def _end_at_cap(self, response: UpstreamResponse, tap: Tap) -> None:
-        """The provider ran past its limit and no more can be held: end with the format's own length stop."""
+    async def _end_at_cap(self, response: UpstreamResponse, tap: Tap, relayed: bytes) -> None:
+        """The provider ran past its limit and no more can be held: end with the format's own length stop.
+
+        `relayed` was not written yet: an event that has only begun in it is left out.
+        """
         response.close()
         outcome = self._outcome(tap)
         used = outcome.usage if isinstance(outcome, (AtLeast, Exact)) else None
-        whole = tap.at_boundary
+        if not tap.at_boundary:
+            relayed = b"".join(split_events(relayed)[0])
+        await self._caller.write(relayed)
+        whole = tap.at_boundary or relayed != b""
         if whole:
             await self._caller.write(self._prepared.incoming.wire.length_stop(tap, used))
         await self._settle(outcome, self._status)
