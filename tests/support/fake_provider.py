@@ -23,13 +23,11 @@ class Gate:
 
     def __init__(self) -> None:
         self._open: Future[None] = Future()
-        self.reached = threading.Event()
 
     def open(self) -> None:
         self._open.set_result(None)
 
     async def passed(self) -> None:
-        self.reached.set()
         await asyncio.wait_for(asyncio.wrap_future(self._open), HANG_S)
 
 
@@ -62,7 +60,6 @@ class Call:
     body: bytes
     hung_up: threading.Event = field(default_factory=threading.Event)
     """Set when the caller closed the connection before the answer was whole."""
-    answered: threading.Event = field(default_factory=threading.Event)
 
     @property
     def json(self) -> Any:
@@ -157,7 +154,6 @@ async def _serve_one(
                 return False
         writer.write(_head(answer, [("content-length", str(len(body)))]) + body)
         await writer.drain()
-        call.answered.set()
         return True
     writer.write(_head(answer, [("transfer-encoding", "chunked")]))
     for part in answer.parts:
@@ -172,7 +168,6 @@ async def _serve_one(
             writer.write(b"%x\r\n%b\r\n" % (len(part), part))
     writer.write(b"0\r\n\r\n")
     await writer.drain()
-    call.answered.set()
     return True
 
 

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-START_S, STOP_S, SETTLE_S = 30.0, 30.0, 20.0
+START_S, STOP_S, SETTLE_S = 60.0, 60.0, 30.0
 READY = "qlaud is ready on "
 OPERATOR_KEYS = {"anthropic": "sk-ant-operator-0123456789", "openai": "sk-operator-0123456789"}
 """What the gateway signs in with at the fake providers, by the provider's slug."""
