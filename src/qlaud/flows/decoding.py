@@ -13,6 +13,11 @@ DECODED_LIMIT_BYTES = 256 * 1024 * 1024
 class Decoder(Protocol):
     """Turns chunks as received into chunks the tap can read."""
 
+    @property
+    def blind(self) -> bool:
+        """Bytes came that the tap has not seen, so that it cannot say that the provider did nothing."""
+        ...
+
     def decode(self, chunk: bytes) -> bytes:
         """The readable bytes of `chunk`; b"" when it is broken or too much."""
         ...
@@ -20,6 +25,8 @@ class Decoder(Protocol):
 
 class Identity:
     """Nothing to do."""
+
+    blind = False
 
     def decode(self, chunk: bytes) -> bytes:
         """`chunk` itself."""
@@ -32,6 +39,11 @@ class Inflate:
     def __init__(self, window_bits: int) -> None:
         self._stream = zlib.decompressobj(window_bits)
         self._left = DECODED_LIMIT_BYTES
+
+    @property
+    def blind(self) -> bool:
+        """Broken, or too much."""
+        return self._left <= 0
 
     def decode(self, chunk: bytes) -> bytes:
         """The decompressed bytes; b"" from the first broken byte on."""
@@ -48,6 +60,8 @@ class Inflate:
 
 class Unreadable:
     """An encoding nobody asked for: the tap sees nothing, so the call ends as an estimate."""
+
+    blind = True
 
     def decode(self, chunk: bytes) -> bytes:
         """Always b""."""

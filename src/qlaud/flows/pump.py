@@ -21,7 +21,7 @@ from qlaud.core.usage import Metered as Outcome
 from qlaud.flows.answers import answer_headers, fault_error, is_clamped, provider_error, tell_cost
 from qlaud.flows.caller import Caller
 from qlaud.flows.calls import Prepared, Relay, Route
-from qlaud.flows.decoding import Identity, decoder_for
+from qlaud.flows.decoding import Decoder, Identity, decoder_for
 from qlaud.flows.headers import first, upstream_request_id
 from qlaud.flows.limit import OutputLimit
 from qlaud.flows.metered import Metered
@@ -68,6 +68,7 @@ class Pump:
         self._caller = Caller(relay, clock)
         self._route: Route = prepared.routes[0]
         self._response: UpstreamResponse | None = None
+        self._decoder: Decoder = Identity()
         self._tap: Tap | None = None
         self._task: asyncio.Task[None] | None = None
         self._cut: Cut | None = None
@@ -162,6 +163,7 @@ class Pump:
             return
         self._response = response = reached.response
         self._status = response.status
+        self._decoder = decoder_for(response.headers)
         content_type = first(response.headers, (b"content-type",)) or b""
         self._tap = tap = self._prepared.incoming.wire.tap(
             self._prepared.call,
@@ -179,7 +181,7 @@ class Pump:
             await self._end_broken(fault_error(self._route, fault))
 
     async def _refused(self, response: UpstreamResponse, tap: Tap) -> None:
-        decoder = decoder_for(response.headers)
+        decoder = self._decoder
         body = b""
         while len(body) < ERROR_BODY_LIMIT_BYTES and (chunk := await response.read()):
             body += decoder.decode(chunk)
@@ -197,7 +199,7 @@ class Pump:
             await self._caller.fail(error)
 
     async def _whole(self, response: UpstreamResponse, tap: Tap) -> None:
-        decoder = decoder_for(response.headers)
+        decoder = self._decoder
         parts: list[bytes] = []
         size = 0
         while chunk := await response.read():
@@ -222,7 +224,7 @@ class Pump:
             await self._caller.end()
 
     async def _stream(self, response: UpstreamResponse, tap: Tap) -> None:
-        decoder = decoder_for(response.headers)
+        decoder = self._decoder
         limit = OutputLimit(self._hold, self._prepared)
         caller = self._caller
         await caller.start(
@@ -319,7 +321,10 @@ class Pump:
             await self._caller.answer(self._status, *waiting)
 
     def _outcome(self, tap: Tap) -> Outcome:
-        return tap.outcome(input_bound=self._prepared.input_bound)
+        outcome = tap.outcome(input_bound=self._prepared.input_bound)
+        if isinstance(outcome, Nothing) and self._decoder.blind and self._status < 400:
+            return self._input_only()  # an answer nobody could read is not a free one
+        return outcome
 
     def _input_only(self) -> AtLeast:
         return AtLeast(Usage(input_tokens=self._prepared.input_bound))
