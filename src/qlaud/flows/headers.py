@@ -5,6 +5,7 @@ and rate limits never come back.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from qlaud.ports import Headers
 
@@ -62,10 +63,9 @@ def to_upstream(headers: Headers, *, stream: bool, extra: Headers) -> list[tuple
 
     Of the caller's `accept-encoding` stays what the tap can read; a stream is asked for unencoded.
     """
-    given = {name for name, _ in headers}
-    sent = [pair for pair in headers if pair[0] not in NOT_SENT and not pair[0].startswith(NOT_SENT_PREFIXES)]
+    sent = [pair for pair in headers if _is_sent(pair[0])]
     for name, value in extra:
-        if name not in given or name in NOT_SENT:
+        if name in NOT_SENT or first(headers, (name,)) is None:
             sent.append((name, value))
     sent.append((b"accept-encoding", b"identity" if stream else _readable(headers)))
     return sent
@@ -94,6 +94,12 @@ def first(headers: Headers, names: Iterable[bytes]) -> bytes | None:
             if name == wanted:
                 return value
     return None
+
+
+@lru_cache(maxsize=1024)
+def _is_sent(name: bytes) -> bool:
+    """Remembered, because names repeat on every request."""
+    return name not in NOT_SENT and not name.startswith(NOT_SENT_PREFIXES)
 
 
 def _readable(headers: Headers) -> bytes:

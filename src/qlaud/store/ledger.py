@@ -54,6 +54,8 @@ COLUMNS = frozenset(
     )
 )
 """Quantities with a column of their own; cache writes share one. All others go to `quantities`."""
+USUAL = frozenset(("standard", "default", "global", "not_available"))
+"""Price contexts of a plain call, in the providers' words: not worth a note."""
 OTHERS = tuple(name for name in QUANTITIES if name not in COLUMNS)
 
 Connect = Callable[[], Awaitable[asyncpg.Connection]]
@@ -271,7 +273,7 @@ def _settlement_row(settlement: Settlement) -> Row:
         usage.video_ms,
         usage.characters,
         usage.images,
-        _quantities(usage),
+        _quantities(usage, facts.model),
         settlement.latency_ms,
         settlement.first_token_ms,
         settlement.status,
@@ -282,11 +284,13 @@ def _settlement_row(settlement: Settlement) -> Row:
     )
 
 
-def _quantities(usage: Usage) -> str | None:
+def _quantities(usage: Usage, model: str) -> str | None:
     """What has no column, as JSON text; None for the plain call that has none of it."""
     others: dict[str, object] = {name: count for name in OTHERS if (count := getattr(usage, name))}
-    for name in ("tier", "speed", "geo", "served_model"):
-        if text := getattr(usage, name):
-            others[name] = text
+    for name in ("tier", "speed", "geo"):
+        if (word := getattr(usage, name)) and word not in USUAL:
+            others[name] = word
+    if usage.served_model not in ("", model):
+        others["served_model"] = usage.served_model
     others.update(usage.detail)
     return msgspec.json.encode(others).decode() if others else None
