@@ -42,7 +42,7 @@ from qlaud.store.books import Books
 from qlaud.store.ledger import Ledger, Terms
 from qlaud.store.migrate import migrate, packaged, pending
 from qlaud.store.pool import Pool, PoolLimits, open_pool
-from qlaud.system import SystemClock, SystemIds, dice
+from qlaud.system import SystemClock, SystemIds, dice, spare_the_start
 from qlaud.telemetry import Metrics
 
 logger = logging.getLogger("qlaud.app")
@@ -126,13 +126,21 @@ class App:
         self._gateway: Gateway | None = None
         self._inference: Inference | None = None
         self._draining: asyncio.Task[None] | None = None
+        self._hurrying: asyncio.Task[None] | None = None
 
     def begin_drain(self) -> None:
         """The stop signal came: no more calls, and the grace of those under way runs from now."""
         if self._draining is None and self._inference is not None:
-            self._draining = asyncio.create_task(
-                self._inference.drain(self._settings.shutdown_grace_s), name="drain"
-            )
+            grace_s = self._settings.shutdown_grace_s
+            if under_way := self._inference.under_way():
+                facts = {"under_way": under_way, "grace_s": grace_s}
+                logger.info("stopping, calls under way may finish within the grace", extra=facts)
+            self._draining = asyncio.create_task(self._inference.drain(grace_s), name="drain")
+
+    def hurry(self) -> None:
+        """The stop signal came again: calls under way are cut now, and settled with what they used."""
+        if self._inference is not None and self._hurrying is None:
+            self._hurrying = asyncio.create_task(self._inference.drain(0), name="hurry")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -199,6 +207,7 @@ class App:
         _register_gauges(metrics, inference, upstream)
         self._inference = inference
         self._gateway = _gateway(desk, directory, inference, metrics)
+        spare_the_start()
 
     async def _drain(self) -> None:
         self.begin_drain()
@@ -222,7 +231,7 @@ def run_gateway(
     config = server_config(
         app, shutdown_grace_s=settings.shutdown_grace_s, max_connections=settings.max_connections
     )
-    server = Server(config, on_ready=lambda _: ready(), on_stop=app.begin_drain)
+    server = Server(config, on_ready=lambda _: ready(), on_stop=app.begin_drain, on_hurry=app.hurry)
     server.run(sockets=[listening])
     return server.started
 
