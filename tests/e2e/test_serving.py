@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.support.commands import Commands
 from tests.support.embedded import is_alive, server_of
 from tests.support.gateway import until
 
@@ -75,6 +76,13 @@ def is_well(origin: str) -> bool:
     return httpx.get(f"{origin}/healthz", trust_env=False).status_code == 200
 
 
+def takes_calls(origin: str) -> bool:
+    try:
+        return is_well(origin)
+    except httpx.ConnectError:
+        return False
+
+
 def failed(settings: dict[str, str], *words: str) -> str:
     """What a start that must fail writes to standard error: one line."""
     process = start(settings, *words, stderr=subprocess.PIPE)
@@ -99,6 +107,32 @@ def test_a_stop_signal_lets_a_running_stream_finish(settings: dict[str, str], wo
         assert process.wait(END_S) == 0
         with pytest.raises(httpx.ConnectError):
             is_well(origin)
+
+
+@pytest.mark.parametrize(("words", "settled_s"), [((), "30"), (("--workers", "2"), "30"), ((), "0")])
+def test_a_stream_that_outlives_the_grace_or_a_second_signal_is_cut_and_settled(
+    settings: dict[str, str], tmp_path: Path, words: tuple[str, ...], settled_s: str
+) -> None:
+    commands = Commands(settings["database_url"], tmp_path)
+    with serving({**settings, "shutdown_grace_s": settled_s}, *words) as (process, origin, _):
+        secret = commands.json("keys", "mint", "u", "--cap", "1")["secret"]
+        body = {**SLOW, "max_tokens": 2000, "messages": [{"role": "user", "content": "slow " * 2000}]}
+        with httpx.stream(
+            *("POST", f"{origin}/v1/messages"), json=body, headers={"x-api-key": secret}, trust_env=False
+        ) as answer:
+            lines = answer.iter_lines()
+            next(line for line in lines if "content_block_delta" in line)
+            process.send_signal(signal.SIGTERM)
+            if settled_s != "0":
+                until(lambda: not takes_calls(origin), "no more calls are taken")
+                process.send_signal(signal.SIGTERM)
+            last = [line for line in lines if line.startswith("data: ")][-1]
+        assert json.loads(last[6:])["error"]["code"] == "shutting_down"
+        assert process.wait(END_S) == 0
+    assert commands.json("holds", "list")["data"] == []
+    used = commands.json("usage")
+    assert used["request_count"] == 1
+    assert 0 < used["total_cost_micros"] < 10_000
 
 
 def test_a_worker_that_is_killed_is_replaced(settings: dict[str, str]) -> None:

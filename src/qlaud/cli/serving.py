@@ -151,14 +151,20 @@ class Workers:
                     if self._stopping.wait(RESTART_PAUSE_S):
                         break
                     self._processes[position] = self._spawn()
-        for process in self._processes:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
+        self._listening.close()  # or callers would wait at a door that nobody opens
+        self._tell_to_stop()
         for process in self._processes:
             process.wait()
 
     def _stop(self, *_: object) -> None:
+        if self._stopping.is_set():
+            self._tell_to_stop()  # again: each cuts its calls
         self._stopping.set()
+
+    def _tell_to_stop(self) -> None:
+        for process in self._processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         fds = (self._listening.fileno(), self._life_read, self._news_write)
