@@ -138,6 +138,7 @@ def gateway_process(
     providers: Mapping[str, str] | None = None,
     settings: Mapping[str, str] | None = None,
     master_key: str | None = None,
+    workers: int = 1,
 ) -> Generator[Gateway]:
     """A gateway that serves when the block begins, and is stopped when it ends.
 
@@ -164,7 +165,7 @@ def gateway_process(
     number, name = tempfile.mkstemp(prefix="gateway-", suffix=".log", dir=folder)
     with os.fdopen(number, "w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "qlaud", "serve"],
+            [sys.executable, "-m", "qlaud", "serve", "--workers", str(workers)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
