@@ -249,11 +249,9 @@ BEGIN
         o.key_id := a.key_id;
         o.account_id := a.account_id;
         o.mode := a.mode;
-        o.on_wallet := p_prepaid;
         o.on_disconnect := a.on_disconnect;
         o.rpm_limit := a.rpm_limit;
         o.max_parallel := a.max_parallel;
-        o.bounded := v_allow IS NOT NULL OR p_prepaid;
 
         IF a.is_retry THEN
             SELECT 'held', h.amount_micros, h.max_output, h.bounded, h.on_wallet, h.created_at
@@ -266,6 +264,8 @@ BEGIN
             END IF;
         END IF;
 
+        o.on_wallet := p_prepaid; -- after the look for a hold of this id, which leaves NULL where there is none
+        o.bounded := v_allow IS NOT NULL OR p_prepaid;
         o.outcome := CASE
             WHEN a.revoked_at IS NOT NULL THEN 'revoked_key'
             WHEN a.expires_at <= p_now THEN 'expired_key'
