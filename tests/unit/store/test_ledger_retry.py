@@ -47,6 +47,7 @@ def test_a_hold_and_a_settlement_happen_once_however_the_connection_breaks(
     async def main() -> None:
         ids, clock, left = CountedIds(), FrozenClock(), list(breaks)
         pool = Pool(database_url, PoolLimits(size=2))
+        await pool.server_major()
         key = await _one_key(pool, ids, cap)
 
         async def connect() -> Any:
@@ -79,8 +80,8 @@ async def _one_key(pool: Pool, ids: CountedIds, cap: int | None) -> UUID:
     async with pool.acquire() as connection:
         await connection.execute("INSERT INTO accounts (id, name, created_at) VALUES ($1, 'a', 0)", account)
         await connection.execute(
-            "INSERT INTO keys (id, account_id, secret_sha256, prefix, name, scope, mode, max_spend_micros, ceiling_micros,"
-            " created_at) VALUES ($1, $2, $3, '', 'k', 'standard', 'live', $4, $4, 0)",
+            "INSERT INTO keys (id, account_id, secret_sha256, prefix, name, scope, mode, max_spend_micros,"
+            " ceiling_micros, created_at) VALUES ($1, $2, $3, '', 'k', 'standard', 'live', $4, $4, 0)",
             key,
             account,
             SECRET,
