@@ -69,7 +69,6 @@ class Settings:
     max_connections: int = _setting(10_000, "Most client connections per worker; beyond: 503.", lowest=1)
     cors_origins: str = _setting("*", "Origins browsers may call from, separated by commas.")
     metrics_token: str = _setting("", "If set, `/metrics` needs it as a bearer token.", secret=True)
-    providers_dir: Path | None = _setting(None, "Folder of provider files that extend the shipped ones.")
     prices_dir: Path | None = _setting(None, "Folder of price files that override the shipped ones.")
     log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
     log_format: LogFormat = _setting("text", "`text` or `json` lines.")

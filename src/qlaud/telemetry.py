@@ -115,10 +115,10 @@ class Metrics:
             f"qlaud_overhead_seconds_count {running}",
         ]
         for name, (text, read) in self._gauges.items():
-            lines += [*_head(name, "gauge", text), f"{name} {read():g}"]
+            lines += [*_head(name, "gauge", text), f"{name} {number(read())}"]
         for name, (text, value) in stored.items():
             kind = "counter" if name.endswith("_total") else "gauge"
-            lines += [*_head(name, kind, text), f"{name} {value:g}"]
+            lines += [*_head(name, kind, text), f"{name} {number(value)}"]
         lines += [
             *_head("qlaud_worker", "gauge", "The worker that answered."),
             f'qlaud_worker{{pid="{os.getpid()}"}} 1',
@@ -128,3 +128,8 @@ class Metrics:
 
 def _head(name: str, kind: str, text: str) -> list[str]:
     return [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
+
+
+def number(value: float) -> str:
+    """`value` as Prometheus reads it: whole numbers whole, however large."""
+    return str(int(value)) if value == int(value) else repr(value)

@@ -20,9 +20,11 @@ class FixedClock:
         return 0.0
 
 
-def test_it_is_an_upstream() -> None:
+def test_it_answers_through_the_port_and_again_after_it_was_closed() -> None:
     upstream: Upstream = Simulator()
     asyncio.run(upstream.aclose())
+    request = UpstreamRequest("POST", "", b"/v1/messages/count_tokens", [], b'{"model":"sim/echo","messages":[]}')
+    assert asyncio.run(upstream.send(request)).status == 200
 
 
 def test_heads_look_like_the_providers() -> None:
