@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from qlaud.core.errors import QlaudError
@@ -24,7 +25,7 @@ class ChoreTerms:
 
 
 class Chores:
-    """One loop per process. A database that is away is told once, and tried again at the next tick."""
+    """Two loops per process. A database that is away is told once, and tried again at the next round."""
 
     def __init__(self, inference: Inference, calls: Metered, ledger: LedgerStore, terms: ChoreTerms) -> None:
         self._inference = inference
@@ -35,19 +36,25 @@ class Chores:
         self.lost_found = 0
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. Calls are looked after even while a database that hangs keeps the books waiting."""
+        await asyncio.gather(self._repeat(self.look_after_calls), self._repeat(self.keep_books))
+
+    async def _repeat(self, chore: Callable[[], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            tick = asyncio.create_task(
-                self.tick()
-            )  # a task of its own: a defect in it must not end the renewals
-            await asyncio.wait((tick,))
-            if not tick.cancelled() and (defect := tick.exception()) is not None:
+            round_ = asyncio.ensure_future(
+                chore()
+            )  # a task of its own: a defect in it must not end the rounds
+            await asyncio.wait((round_,))
+            if not round_.cancelled() and (defect := round_.exception()) is not None:
                 logger.error("chores broke", exc_info=defect)
 
-    async def tick(self) -> None:
-        """One round of everything."""
+    async def look_after_calls(self) -> None:
+        """The limits of calls under way that pass with time."""
         self._inference.tick()
+
+    async def keep_books(self) -> None:
+        """Renewals, orphans and lost holds. Waits for the database."""
         try:
             await self._calls.renew(older_than_ms=self._terms.renew_every_ms)
             await self._ledger.void_orphans()

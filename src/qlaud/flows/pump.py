@@ -5,13 +5,15 @@ to the caller while there is one. A caller that leaves, a provider that dies and
 exactly one settlement; a crash leaves the hold, which is found lost. Invariant: `_settle` runs once.
 
     whole    the answer is buffered (up to a limit), settled, then relayed with its cost in a header
-    stream   relayed as it comes, settled at its end; when it runs past its hold, the hold grows or it is cut
+    stream   relayed as it comes, settled before its end; when it runs past its hold, the hold grows or it is cut
     refused  the provider's error: the hold is released, unless the body says that it billed
 """
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from qlaud.core.errors import Internal, ProviderRefused, QlaudError, ShuttingDown
@@ -76,7 +78,8 @@ class Pump:
         self._began = clock.ticks_ms()
         self._first_token_ms: int | None = None
         self._settling_since: float | None = None
-        self._unanswered: tuple[Headers, bytes] | None = None
+        self._parting: Callable[[], Awaitable[None]] | None = None
+        """What the caller of a whole answer or stream gets last, once it is settled."""
         self._late: asyncio.Task[None] | None = None
         self._running = False
         self._settled = False
@@ -108,11 +111,11 @@ class Pump:
         elif self._caller.blocked_ms(now) > self._terms.client_stall_ms:
             self._caller.give_up()
         elif (
-            self._unanswered is not None
+            self._parting is not None
             and self._settling_since is not None
             and now - self._settling_since > self._terms.settle_patience_ms
         ):
-            self._late = asyncio.create_task(self._answer_waiting())
+            self._late = asyncio.create_task(self._part())
 
     async def run(self) -> None:
         """The whole life of the call."""
@@ -214,14 +217,13 @@ class Pump:
             parts.clear()
         tap.finish()
         headers = self._headers(response.headers, LENGTH)
-        if not self._caller.head_sent:
-            self._unanswered = (headers, b"".join(parts))
+        if self._caller.head_sent:
+            self._parting = self._caller.end
+        else:
+            self._parting = partial(self._caller.answer, self._status, headers, b"".join(parts))
         charged = await self._settle(self._outcome(tap), response.status)
-        if self._unanswered is not None:
-            tell_cost(headers, self._hold, charged)
-            await self._answer_waiting()
-        elif size > self._terms.buffer_bytes:
-            await self._caller.end()
+        tell_cost(headers, self._hold, charged)
+        await self._part()
 
     async def _stream(self, response: UpstreamResponse, tap: Tap) -> None:
         decoder = self._decoder
@@ -242,8 +244,9 @@ class Pump:
                 self._hold = limit.hold
             await caller.write(relayed)
         await caller.write(tap.finish())
+        self._parting = caller.end
         await self._settle(self._outcome(tap), response.status)
-        await caller.end()
+        await self._part()
 
     async def _end_at_cap(self, response: UpstreamResponse, tap: Tap, relayed: bytes) -> None:
         """The provider ran past its limit and no more can be held: end with the format's own length stop.
@@ -275,8 +278,8 @@ class Pump:
         if self._settled:
             if self._late is not None:
                 await self._late
-            elif self._unanswered is not None:  # whole, and billed by the provider: only our books are late
-                await self._answer_waiting()
+            elif self._parting is not None:  # whole, and billed by the provider: only our books are late
+                await self._part()
             else:
                 self._caller.abort()
             return
@@ -314,11 +317,11 @@ class Pump:
         self._settling_since = None
         return charged
 
-    async def _answer_waiting(self) -> None:
-        """Relay the whole answer that waits for its settlement, once."""
-        waiting, self._unanswered = self._unanswered, None
-        if waiting is not None:
-            await self._caller.answer(self._status, *waiting)
+    async def _part(self) -> None:
+        """Give the caller what is left for him, once."""
+        parting, self._parting = self._parting, None
+        if parting is not None:
+            await parting()
 
     def _outcome(self, tap: Tap) -> Outcome:
         outcome = tap.outcome(input_bound=self._prepared.input_bound)

@@ -32,6 +32,8 @@ LOST = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InvalidAuthorizationSpecificationError,  # a password that was rotated
     asyncpg.InvalidCatalogNameError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # "not currently accepting connections"
+    asyncpg.InternalClientError,  # the server's goodbye came between two statements
 )
 """What asyncpg raises when the database was lost, rather than when it said no."""
 _NOT_UP = (
