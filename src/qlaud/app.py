@@ -264,8 +264,11 @@ def _gateway(desk: Desk, directory: Directory, inference: Inference, metrics: Me
         return await desk.usage.gauges()
 
     async def ready() -> str | None:
-        async with desk.pool.acquire() as connection:
-            todo = await pending(connection, packaged())
+        try:
+            async with desk.pool.acquire() as connection:
+                todo = await pending(connection, packaged())
+        except MigrationRefused as refused:
+            return str(refused)
         return f"{len(todo)} migrations are pending" if todo else None
 
     def count(surface: str, status: int) -> None:

@@ -23,7 +23,13 @@ class FixedClock:
 def test_it_answers_through_the_port_and_again_after_it_was_closed() -> None:
     upstream: Upstream = Simulator()
     asyncio.run(upstream.aclose())
-    request = UpstreamRequest("POST", "", b"/v1/messages/count_tokens", [], b'{"model":"sim/echo","messages":[]}')
+    request = UpstreamRequest(
+        "POST",
+        "",
+        b"/v1/messages/count_tokens",
+        [],
+        b'{"model":"sim/echo","messages":[{"role":"user","content":"hi"}]}',
+    )
     assert asyncio.run(upstream.send(request)).status == 200
 
 
