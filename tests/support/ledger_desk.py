@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from tests.support.ledger_model import BASE_PICOS, FLOOR_TOKENS, SLOPE_PICOS, Model, Said, Wanted
+from tests.support.ledger_model import BASE_PICOS, DAY_MS, FLOOR_TOKENS, SLOPE_PICOS, Model, Said, Wanted
 
 from qlaud.core.errors import KeyCapExceeded, QlaudError, WalletExhausted
 from qlaud.core.ids import AccountId, KeyId, RequestId, uuid7
@@ -100,6 +100,19 @@ class LedgerDesk:
         self.key_ids = [KeyId(self.ids.uuid(1)) for _ in model.keys]
         self.taken: dict[UUID, Hold] = {}
 
+    def by(self, connect: Connect, acquire: Callable[[], AbstractAsyncContextManager[Any]]) -> "LedgerDesk":
+        """The same account and the same model, through other connections."""
+        other = LedgerDesk(connect, acquire, self.model)
+        other.clock.at_ms = self.clock.at_ms
+        other.account, other.key_ids, other.taken = self.account, self.key_ids, self.taken
+        other.ledger.start()
+        return other
+
+    async def leave(self) -> None:
+        """Stop serving; the connection stays open, it is the test's."""
+        self.ledger._connection = None
+        await self.ledger.close(1.0)
+
     async def open(self) -> None:
         """Write the account, its keys and its wallet; begin to serve."""
         async with self._acquire() as connection:
@@ -166,7 +179,7 @@ class LedgerDesk:
 
     async def lose(self) -> None:
         """No worker has renewed its holds for long enough."""
-        lost = await self.ledger.sweep_lost(lost_after_ms=-1, limit=1000)
+        lost = await self.ledger.sweep_lost(lost_after_ms=-30 * DAY_MS, limit=1000)
         assert {hold_id for hold_id, _ in lost} & self.model.first.keys() == self.model.lose()
 
     async def resolve(self, hold_id: UUID, cost: int) -> None:

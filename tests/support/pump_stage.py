@@ -175,16 +175,17 @@ class ScriptedRelay:
         self.error: QlaudError | None = None
         self.left = False
         self.written_after_leaving = 0
+        self.writing = 0
         self.fault: Exception | None = None
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        await self.start(status, headers)
+        self._head(status, headers)
         self.body += body
-        await self.end()
+        self._end()
+        await self._take()
 
     async def start(self, status: int, headers: Headers) -> None:
-        assert self.status is None, "one head"
-        self.status, self.headers = status, dict(headers)
+        self._head(status, headers)
         await self._take()
 
     async def write(self, chunk: bytes) -> None:
@@ -194,8 +195,7 @@ class ScriptedRelay:
         await self._take()
 
     async def end(self) -> None:
-        assert not self.ended, "one end"
-        self.ended = True
+        self._end()
         await self._take()
 
     async def fail(self, error: QlaudError) -> None:
@@ -205,11 +205,23 @@ class ScriptedRelay:
     def abort(self) -> None:
         self.aborted = True
 
+    def _head(self, status: int, headers: Headers) -> None:
+        assert self.status is None, "one head"
+        self.status, self.headers = status, dict(headers)
+
+    def _end(self) -> None:
+        assert not self.ended, "one end"
+        self.ended = True
+
     async def _take(self) -> None:
         self.written_after_leaving += self.left
         if self.fault is not None:
             raise self.fault
-        await self.reads.wait()
+        self.writing += 1
+        try:
+            await self.reads.wait()
+        finally:
+            self.writing -= 1
 
 
 @dataclass
