@@ -40,7 +40,7 @@ from qlaud.providers.toml_files import BadFile
 from qlaud.providers.upstream import HttpUpstream, UpstreamLimits, proxy_from_environment
 from qlaud.store.books import Books
 from qlaud.store.ledger import Ledger, Terms
-from qlaud.store.migrate import migrate, packaged, pending
+from qlaud.store.migrate import MigrationRefused, migrate, packaged, pending
 from qlaud.store.pool import Pool, PoolLimits, open_pool
 from qlaud.system import SystemClock, SystemIds, dice, spare_the_start
 from qlaud.telemetry import Metrics
