@@ -13,7 +13,7 @@ from qlaud.core.keys import Principal, mode_of
 from qlaud.flows.answers import REFUSES_US, fault_error, provider_error
 from qlaud.flows.calls import Incoming, Route
 from qlaud.flows.decoding import decoder_for
-from qlaud.flows.headers import to_client, to_upstream
+from qlaud.flows.headers import to_client, to_upstream, to_upstream_query
 from qlaud.flows.inference import SIMULATOR, Directory
 from qlaud.flows.principals import Principals
 from qlaud.ports import Headers, UpstreamFault, UpstreamRequest
@@ -54,10 +54,11 @@ class Free:
             body = msgspec.json.encode({"input_tokens": estimate, "estimated": True})
             return FreeAnswer(200, [(b"content-type", b"application/json")], body)
         name = route.host.upstream_name(call.model)
+        query = to_upstream_query(incoming.query)
         request = UpstreamRequest(
             method="POST",
             origin=route.provider.origin,
-            target=route.provider.target(COUNT_TOKENS) + (b"?" + incoming.query if incoming.query else b""),
+            target=route.provider.target(COUNT_TOKENS) + (b"?" + query if query else b""),
             headers=to_upstream(
                 incoming.headers,
                 stream=True,

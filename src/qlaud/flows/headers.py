@@ -53,7 +53,10 @@ NOT_RETURNED = (
     | TENANCY
     | frozenset((b"set-cookie", b"x-request-id", b"request-id", b"alt-svc", b"strict-transport-security"))
 )
-NOT_RETURNED_PREFIXES = (b"anthropic-ratelimit-", b"x-ratelimit-", b"access-control-", b"cf-")
+NOT_RETURNED_PREFIXES = (b"anthropic-ratelimit-", b"x-ratelimit-", b"access-control-", b"cf-", b"x-qlaud-")
+
+SECRET_PREFIX = b"qlk_"
+"""Every key of ours begins with it."""
 
 ENCODINGS_WE_READ = (b"gzip", b"deflate", b"identity")
 
@@ -69,6 +72,14 @@ def to_upstream(headers: Headers, *, stream: bool, extra: Headers) -> list[tuple
             sent.append((name, value))
     sent.append((b"accept-encoding", b"identity" if stream else _readable(headers)))
     return sent
+
+
+def to_upstream_query(query: bytes) -> bytes:
+    """The caller's query, less any parameter that carries a key of ours, in place of a header or by mistake."""
+    if b"key=" not in query and SECRET_PREFIX not in query:
+        return query
+    parts = query.split(b"&")
+    return b"&".join(part for part in parts if not part.startswith(b"key=") and SECRET_PREFIX not in part)
 
 
 def to_client(headers: Headers, *, drop: frozenset[bytes] = frozenset()) -> list[tuple[bytes, bytes]]:

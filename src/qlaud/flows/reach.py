@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from qlaud.core.ledger import Hold
 from qlaud.flows.calls import Prepared, Route
-from qlaud.flows.headers import to_upstream
+from qlaud.flows.headers import to_upstream, to_upstream_query
 from qlaud.ports import UpstreamFault, UpstreamRequest, UpstreamResponse
 from qlaud.wire.types import Changes
 
@@ -64,8 +64,8 @@ def request_for(prepared: Prepared, route: Route, hold: Hold) -> UpstreamRequest
         ),
     )
     target = provider.target(incoming.wire_name)
-    if incoming.query:
-        target = target + b"?" + incoming.query
+    if query := to_upstream_query(incoming.query):
+        target = target + b"?" + query
     return UpstreamRequest(
         method="POST",
         origin=provider.origin,

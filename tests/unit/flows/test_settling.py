@@ -1,0 +1,65 @@
+"""From what a call used to what it costs."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+from msgspec.structs import replace
+from tests.support.pump_stage import HOLD_MICROS, INPUT_BOUND, ScriptedUpstream, hold, prepared
+
+from qlaud.core.ledger import Settlement
+from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
+from qlaud.flows.settling import Ending, settlement_of
+
+
+def settled(metered: Metered, *, markup_bp: int = 0, priced: bool = True, host: int = 0) -> Settlement:
+    async def main() -> Settlement:
+        call = prepared([ScriptedUpstream(), ScriptedUpstream()])
+        route = call.routes[host]
+        if not priced:
+            route = replace(route, card=None)
+        return settlement_of(call, route, hold(), Ending(metered, 200, 12), markup_bp)
+
+    return asyncio.run(main())
+
+
+def test_exact_usage_costs_what_the_card_says_even_beyond_the_hold() -> None:
+    settlement = settled(Exact(Usage(input_tokens=INPUT_BOUND, output_tokens=2_000)))
+    assert settlement.cost_micros == INPUT_BOUND + 10_000 > HOLD_MICROS
+    assert not settlement.estimated
+
+
+def test_an_estimate_never_costs_more_than_its_hold() -> None:
+    settlement = settled(AtLeast(Usage(input_tokens=INPUT_BOUND, output_tokens=2_000)))
+    assert (settlement.cost_micros, settlement.estimated) == (HOLD_MICROS, True)
+    assert settlement.provider_cost_micros <= HOLD_MICROS
+
+
+def test_nothing_costs_nothing() -> None:
+    settlement = settled(Nothing())
+    assert (settlement.cost_micros, settlement.provider_cost_micros, settlement.estimated) == (0, 0, False)
+
+
+def test_usage_of_a_kind_without_a_price_costs_the_whole_hold_and_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settlement = settled(Exact(Usage(input_tokens=1, web_searches=1)))
+    assert (settlement.cost_micros, settlement.estimated) == (HOLD_MICROS, True)
+    assert "usage without a price" in caplog.text
+
+
+def test_a_model_without_a_price_is_recorded_at_zero() -> None:
+    settlement = settled(Exact(Usage(input_tokens=10)), priced=False)
+    assert settlement.cost_micros == 0
+    assert settlement.usage.input_tokens == 10
+
+
+def test_markup_is_in_the_cost_and_not_in_the_providers_cost() -> None:
+    settlement = settled(Exact(Usage(input_tokens=100)), markup_bp=700)
+    assert (settlement.cost_micros, settlement.provider_cost_micros) == (107, 100)
+
+
+def test_the_event_names_the_host_that_served_the_call() -> None:
+    settlement = settled(Exact(Usage(input_tokens=1)), host=1)
+    assert settlement.facts.provider == "second"
+    assert settlement.hold.id == UUID(int=1)
