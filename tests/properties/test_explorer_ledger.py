@@ -286,3 +286,33 @@ def test_every_pair_of_operations_is_as_if_one_came_after_the_other(database_url
     duel = asyncio.run(main())
     assert duel.fought >= 440, "pairs have become impossible"
     assert duel.waited >= 360, "transitions of one key no longer wait for each other"
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["as they come", "backwards"])
+def test_keys_are_locked_in_one_order_whatever_order_they_are_named_in(
+    database_url: str, backwards: bool
+) -> None:
+    """Whoever waits for the first key of a batch holds none of the others, so two batches never wait in a circle."""
+
+    async def main() -> None:
+        owner, batch, watch = [await asyncpg.connect(database_url) for _ in range(3)]
+        desk = LedgerDesk(*hand(owner), copy.deepcopy(SCENES["a wallet beside a cap a day"]))
+        await desk.open()
+        low, high = sorted(desk.key_ids)
+        named = [high, low] if backwards else [low, high]
+        async with asyncio.timeout(10.0):
+            async with owner.transaction():
+                await owner.execute("SELECT 1 FROM keys WHERE id = $1 FOR NO KEY UPDATE", low)
+                locking = asyncio.ensure_future(batch.execute("SELECT ledger_lock('{}', $1, true)", named))
+                while not await watch.fetchval(
+                    "SELECT cardinality(pg_blocking_pids($1)) > 0", batch.get_server_pid()
+                ):
+                    assert not locking.done()
+                await owner.execute("SELECT 1 FROM keys WHERE id = $1 FOR NO KEY UPDATE NOWAIT", high)
+                await owner.execute("SELECT 1 FROM wallets FOR NO KEY UPDATE NOWAIT")
+            await locking
+        await desk.leave()
+        for connection in (owner, batch, watch):
+            await connection.close()
+
+    asyncio.run(main())

@@ -101,6 +101,35 @@ def test_an_answer_that_waits_for_its_books_does_not_hold_up_the_limits_of_other
     on_stage(play, stream=False)
 
 
+def test_a_late_answer_is_watched_to_its_end_though_its_settlement_has_come() -> None:
+    async def play(stage: Stage) -> None:
+        stage.ledger.commits.clear()
+        await stage.answers(WHOLE_HEAD, WHOLE, ENDS)
+        stage.relay.reads.clear()
+        await stage.passes(TERMS.settle_patience_ms + 1)
+        stage.ledger.commits.set()
+        await stage.rest()
+        assert stage.task is not None
+        assert not stage.task.done(), "a caller who does not read would hold the connection for ever"
+        await stage.passes(TERMS.client_stall_ms + 1)
+        assert stage.relay.aborted
+
+    on_stage(play, stream=False)
+
+
+def test_a_caller_who_leaves_while_his_call_is_settled_is_written_nothing() -> None:
+    async def play(stage: Stage) -> None:
+        stage.ledger.commits.clear()
+        await stage.answers(WHOLE_HEAD, WHOLE, ENDS)
+        await stage.leaves()
+        stage.ledger.commits.set()
+        await stage.rest()
+
+    stage = on_stage(play, stream=False)
+    assert stage.relay.status is None
+    assert stage.ledger.only_settlement().cost_micros == EXACT_MICROS
+
+
 def test_a_whole_answer_is_delivered_even_if_the_ledger_refuses_its_settlement() -> None:
     async def play(stage: Stage) -> None:
         stage.ledger.refusal = Internal()
