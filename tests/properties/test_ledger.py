@@ -32,7 +32,7 @@ from qlaud.store.pool import Pool, PoolLimits
 
 KEYS = st.builds(
     ModelKey,
-    cap=st.one_of(st.none(), st.integers(0, 60_000)),
+    cap=st.one_of(st.none(), st.integers(0, 60_000), st.integers(60_000, 200_000)),
     period=st.sampled_from(("lifetime", "day")),
     on_cap=st.sampled_from(("clamp", "refuse")),
     max_parallel=st.one_of(st.none(), st.none(), st.integers(1, 3)),
@@ -58,10 +58,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.desk: LedgerDesk | None = None
 
     @initialize(
-        prepaid=st.booleans(),
+        prepaid=st.sampled_from((True, True, False)),
         markup_bp=st.sampled_from((0, 700, 333)),
         keys=st.lists(KEYS, min_size=2, max_size=2),
-        paid_in=st.integers(1, 90_000),
+        paid_in=st.integers(10_000, 120_000),
     )
     def begin(self, prepaid: bool, markup_bp: int, keys: list[ModelKey], paid_in: int) -> None:
         self.runner.run(self._open(Model(prepaid, markup_bp, keys, paid_in if prepaid else 0)))
@@ -118,6 +118,30 @@ class LedgerMachine(RuleBasedStateMachine):
         free = self.on.model.money(key, "held", "lost")
         output = max(1, self.on.model.largest(free) + off) if free is not None else 500
         return self.hold([(key, output, False, True)] + [(key, 1, False, True)] * (count - 1))
+
+    @rule(
+        target=holds,
+        key=st.integers(0, 1),
+        off=st.integers(0, 1),
+        dies=st.sampled_from((False, False, True)),
+        waited=st.booleans(),
+    )
+    def hold_what_is_within_reach(self, key: int, off: int, dies: bool, waited: bool) -> object:
+        """What there would be if every call in flight cost nothing, lost ones aside; or one token more."""
+        if dies:
+            self.lose()
+        reach = self.on.model.money(key, "lost")
+        output = max(1, self.on.model.largest(reach) + off) if reach is not None else 500
+        return self.hold([(key, output, False, waited)])
+
+    @precondition(lambda self: self.desk is not None and self.desk.model.holds)
+    @rule(pick=st.integers(0, 9), off=st.integers(0, 1))
+    def extend_by_what_is_free(self, pick: int, off: int) -> None:
+        """Or by one micro more."""
+        living = sorted(self.on.model.holds)
+        hold_id = living[pick % len(living)]
+        free = self.on.model.money(self.on.model.holds[hold_id].key, "held", "lost")
+        self.runner.run(self.on.extend(hold_id, max(0, free + off) if free is not None else 1_000))
 
     @rule(ended=st.lists(holds, min_size=1, max_size=3, unique=True), edge=EDGES, beyond=st.booleans())
     def settle(self, ended: list[UUID], edge: tuple[str, int, int], beyond: bool) -> None:
@@ -197,7 +221,7 @@ def test_the_ledger_does_what_its_model_says_in_any_order(database_url: str) -> 
     run_state_machine_as_test(
         LedgerMachine,
         settings=settings(
-            max_examples=80,
+            max_examples=120,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
