@@ -28,6 +28,7 @@ from bench.prove.campaign import (
     say_to_terminal,
 )
 from bench.prove.defects import DEFECTS
+from bench.prove.kinds import KINDS
 from bench.prove.replay import replay
 
 RUNS, TRIALS = 400, 100
@@ -62,9 +63,9 @@ async def _run(asked: argparse.Namespace, home: Path) -> int:
     async with Ground(home) as ground:
         telling = asyncio.create_task(_tell(outcome, begun))
         if asked.planted:
-            await run_planted(ground, outcome, iter(DEFECTS), say_to_terminal)
+            await run_planted(ground, outcome, tuple(DEFECTS), say_to_terminal)
         await run_revocations(ground, outcome, trials, say_to_terminal)
-        await run_campaign(ground, outcome, Numbers(runs, until_s), say_to_terminal)
+        await run_campaign(ground, outcome, Numbers(runs, until_s), say_to_terminal, asked.only)
         telling.cancel()
     outcome.elapsed_s = time.monotonic() - begun
     facts = ", ".join(f"{name} {text}" for name, text in machine.describe().items())
@@ -99,6 +100,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--hours", type=float, default=None, help="run for so long instead, or at most")
     parser.add_argument("--trials", type=int, default=None, help=f"revocation trials ({TRIALS})")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_RUNS} runs, {QUICK_TRIALS} trials")
+    parser.add_argument(
+        "--only", type=_kinds, default=tuple(KINDS), help="kinds by comma: " + ",".join(KINDS)
+    )
     parser.add_argument("--seed", default=None, help="of the campaign; default: the time")
     parser.add_argument("--replay", default=None, metavar="SEED", help="one run again, as a finding names it")
     parser.add_argument("--times", type=int, default=5, help="how often to replay it (5)")
@@ -118,6 +122,13 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         asked.runs = asked.runs or QUICK_RUNS
     asked.trials = asked.trials if asked.trials is not None else QUICK_TRIALS if asked.quick else TRIALS
     return asked
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if unknown := set(names) - KINDS.keys():
+        raise argparse.ArgumentTypeError(f"unknown: {sorted(unknown)}; known: {', '.join(KINDS)}")
+    return names
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,8 @@ from bench.prove.watch import Watch
 RUN_LIMIT_S = 180.0
 """A run that takes longer hangs, and that is a finding."""
 CLIENTS_AT_ONCE = 220
+TURNS_S = 0.05
+"""Turns of the loop in which closed sockets end."""
 Say = Callable[[str], None]
 
 
@@ -145,7 +147,9 @@ class Ground:
             yield Stage(kind, deployment, runner, watch, death, looking)
         finally:
             looking.cancel()
+            runner.close()
             await deployment.close()
+            await asyncio.sleep(TURNS_S)
 
     async def perform(self, stage: Stage, seed: str, death: str | None = None) -> Verdict:
         """One run with its audit."""
@@ -189,12 +193,14 @@ class Numbers:
             yield number
 
 
-async def run_campaign(ground: Ground, outcome: Outcome, numbers: Numbers, say: Say) -> None:
-    """All kinds beside each other."""
+async def run_campaign(
+    ground: Ground, outcome: Outcome, numbers: Numbers, say: Say, only: Sequence[str] = tuple(KINDS)
+) -> None:
+    """All kinds, or those named, beside each other."""
     async with AsyncExitStack() as stack:
         stages: dict[str, Stage] = {}
-        for name, kind in KINDS.items():
-            stages[name] = await stack.enter_async_context(ground.stage(name, kind))
+        for name in only:
+            stages[name] = await stack.enter_async_context(ground.stage(name, KINDS[name]))
         async with asyncio.TaskGroup() as group:
             for name, stage in stages.items():
                 outcome.by_kind[name] = Tally()
@@ -235,22 +241,31 @@ async def run_revocations(ground: Ground, outcome: Outcome, trials: int, say: Sa
                     say(f"FOUND {text}")
 
 
-async def run_planted(ground: Ground, outcome: Outcome, names: Iterator[str], say: Say) -> None:
+async def run_planted(
+    ground: Ground, outcome: Outcome, names: Sequence[str], say: Say, *, at_once: int = 2
+) -> None:
     """Each planted defect in a deployment of its own, until something gives it away."""
-    for name in names:
-        outcome.planted += 1
-        found = await first_sign(ground, name, DEFECTS[name], outcome.seed)
+    turn = asyncio.Semaphore(at_once)
+
+    async def one(name: str) -> None:
+        async with turn:
+            found = await first_sign(ground, name, DEFECTS[name], outcome.seed)
         if found is None:
             say(f"NOT CAUGHT: {DEFECTS[name].mistake}")
         else:
             outcome.caught[name] = found
             say(f"caught: {DEFECTS[name].mistake}: {found}")
 
+    outcome.planted += len(names)
+    async with asyncio.TaskGroup() as group:
+        for name in names:
+            group.create_task(one(name))
+
 
 async def first_sign(ground: Ground, name: str, defect: Defect, seed: str) -> str | None:
     """What gave the defect away, None if nothing did in all its runs."""
     settings = deaths.SETTINGS if defect.kills else {}
-    workers = deaths.WORKERS if defect.kills else (1,)
+    workers = (1, 1) if defect.kills else (1,)
     kind = Kind(defect.mistake, workers, defect.shape, 0, settings=settings, dies=defect.kills)
     async with ground.stage(f"planted-{name}", kind, name) as stage:
         if defect.sql is not None:

@@ -172,7 +172,7 @@ DEFECTS: Mapping[str, Defect] = {
     ),
     "base-rate-held": Defect(
         "the hold is taken at the base rate only",
-        Shape(clients=(50,), temper=Temper(0, 0, (), 0), tightness=(1000,)),
+        Shape(clients=(50,), acts_pct=0, temper=Temper(0, 0, (), 0, greedy=True), tightness=(1000,)),
         base_rate_held,
     ),
     "settled-twice": Defect(
@@ -182,7 +182,7 @@ DEFECTS: Mapping[str, Defect] = {
     ),
     "increment-forgotten": Defect(
         "the incremental hold is forgotten",
-        Shape(clients=(10,), hang_up_pct=0, temper=Temper(100, 0, ("runs_on",), 100), tightness=(60, 100)),
+        Shape(clients=(20,), hang_up_pct=0, temper=Temper(100, 0, ("runs_on",), 100), tightness=(20, 60)),
         increment_forgotten,
         runs=12,
     ),
@@ -202,7 +202,7 @@ DEFECTS: Mapping[str, Defect] = {
     ),
     "lost-hold-released": Defect(
         "a hold nobody renews is given back",
-        Shape(clients=(10,), hang_up_pct=0, temper=CALM, tightness=(1000,)),
+        Shape(clients=(20,), most_calls=6, acts_pct=0, hang_up_pct=0, temper=CALM, tightness=(1000,)),
         lost_hold_released,
         kills=True,
     ),

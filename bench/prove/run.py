@@ -101,6 +101,11 @@ class Runner:
             else:
                 self._desks.append(desk)
 
+    def close(self) -> None:
+        """Hang up the management connections."""
+        for desk in self._desks:
+            desk.close()
+
     def _desk(self) -> Connection:
         return self._desks.pop() if self._desks else Connection(self.deployment.ports[0])
 

@@ -118,7 +118,9 @@ def draw(seed: str, shape: Shape) -> Scenario:
     clients = dice.choice(shape.clients)
     key_count = dice.choice((1, 1, max(1, clients // 5), clients))
     temper = shape.temper or Temper(
-        fault_pct=dice.choice((0, 0, 20, 50)), slow_pct=dice.choice((0, 30, 80)) if clients < 200 else 10
+        fault_pct=dice.choice((0, 0, 20, 50)),
+        slow_pct=dice.choice((0, 30, 80)) if clients < 200 else 10,
+        greedy=dice.random() < 0.15,
     )
     most_calls = shape.most_calls if clients < 50 else 2
     keys = tuple(_key(dice, shape) for _ in range(key_count))

@@ -49,7 +49,8 @@ BROKEN_CONTRACT = PAST_LIMIT | {"expands"}
 
 ONE_BY_ONE = 1_000_000
 """As `pieces`: every token is an event of its own."""
-MOST_EVENTS = 2_000
+MOST_EVENTS = 8_000
+BURST = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Script:
     @property
     def burst(self) -> int:
         """How many pieces leave without a pause."""
-        return max(1, min(self.pieces, MOST_EVENTS) // 20)
+        return BURST if self.pieces == ONE_BY_ONE else max(1, self.pieces // 20)
 
     @property
     def keeps_limits(self) -> bool:
@@ -105,30 +106,37 @@ class Temper:
     faults: Sequence[str] = FAULTS
     slow_pct: int = 30
     most_tokens: int = 4_000
+    quirks: frozenset[str] = frozenset()
+    """What every answer has."""
+    greedy: bool = False
+    """As dear as an honest provider can be: every byte a token, every token written to a cache, no cheaper tier."""
 
 
 def draw_script(dice: Random, temper: Temper, *, limit: int, prompt_kind: str) -> Script:
     """A script for a call whose own output limit is `limit`."""
-    wanted = _wanted(dice, min(limit, temper.most_tokens))
+    most = min(limit, temper.most_tokens)
+    wanted = most if temper.greedy else _wanted(dice, most)
     slow = dice.randrange(100) < temper.slow_pct
     fault = dice.choice(temper.faults) if dice.randrange(100) < temper.fault_pct else None
     quirks = {quirk for quirk in HONEST_QUIRKS if dice.randrange(100) * len(HONEST_QUIRKS) < temper.quirk_pct}
+    quirks |= temper.quirks
     if fault in ("refused", "refused_billed", "refused_silent"):
         status = dice.choice(REFUSALS if fault == "refused" else (500, 503, 529))
     else:
         status = 200
     if fault is not None:
         quirks.discard("usage_shrinks")  # cut between two reports, nobody could say which one is the bill
+    pieces = dice.choice((1, 2, 5, 20, 60)) if fault != "runs_on" else dice.choice((5, ONE_BY_ONE))
     return Script(
         wanted=wanted,
         visible_pct=dice.choice((100, 100, 100, 60, 20, 0)),
-        read_pct=dice.choice((0, 0, 0, 30, 90, 100)),
-        write_pct=dice.choice((0, 0, 50, 100)),
-        mapping=dice.choice(("common", "common", "dear", "dense")),
-        downgraded=dice.random() < 0.2,
+        read_pct=0 if temper.greedy else dice.choice((0, 0, 0, 30, 90, 100)),
+        write_pct=100 if temper.greedy else dice.choice((0, 0, 50, 100)),
+        mapping="dense" if temper.greedy else dice.choice(("common", "common", "dear", "dense")),
+        downgraded=not temper.greedy and dice.random() < 0.2,
         text_kind=dice.choice(("ascii", "code", "cjk", "emoji", "mixed", "escapes", prompt_kind)),
-        pieces=dice.choice((1, 2, 5, 20, 60)) if fault != "runs_on" else dice.choice((5, ONE_BY_ONE)),
-        pause_ms=dice.choice((5, 20, 40)) if slow else 0,
+        pieces=pieces,
+        pause_ms=0 if not slow else 5 if pieces == ONE_BY_ONE else dice.choice((5, 20, 40)),
         think_ms=dice.choice((0, 30, 120)) if slow else 0,
         run_ahead=dice.choice((0, 0, 1, 20)),
         deaf=dice.random() < 0.3,

@@ -13,6 +13,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,7 +127,7 @@ class Gateway:
         assert self._process is not None
         self.killed += 1
         self._process.kill()
-        self._process.wait(STOP_S)
+        self._wait()
 
     def kill_worker(self, number: int) -> None:
         """One worker ends at once; the parent starts another."""
@@ -141,11 +142,19 @@ class Gateway:
             return 0
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
+        return self._wait()
+
+    def _wait(self) -> int:
+        process = self._process
+        assert process is not None
+        assert process.stdout is not None
         try:
             return process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             process.kill()
             return process.wait(STOP_S)
+        finally:
+            process.stdout.close()
 
     @property
     def log(self) -> str:
@@ -180,6 +189,7 @@ class Database:
     """A PostgreSQL of the harness, with the product's own durability."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        self._ended: int | None = None
         self._server = EmbeddedPostgres.start(folder, lambda _: None, settings=settings or {})
 
     @property
@@ -198,16 +208,22 @@ class Database:
 
     def kill(self) -> None:
         """The postmaster ends at once; its children follow without a checkpoint."""
-        if (pid := self._server.pid) is not None:
-            os.kill(pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
 
     def shut_down(self) -> None:
         """A fast shutdown, as for a restart: connections are cut."""
-        if (pid := self._server.pid) is not None:
-            os.kill(pid, signal.SIGINT)
+        self._signal(signal.SIGINT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        self._ended = self._server.pid
+        if self._ended is not None:
+            os.kill(self._ended, number)
 
     def bring_back(self) -> None:
-        """Start again if it is down. Blocks until it answers."""
+        """Start again once the last one is gone. Blocks until it answers."""
+        deadline = time.monotonic() + STOP_S
+        while self._ended is not None and self._server.pid == self._ended and time.monotonic() < deadline:
+            time.sleep(0.01)
         self._server.ensure_running()
 
     def close(self) -> None:
@@ -244,7 +260,7 @@ async def deploy(name: str, make: Make, *, workers: Sequence[int] = (1,)) -> Dep
     await asyncio.to_thread(made[0].start)  # the first one migrates
     try:
         await asyncio.gather(*(asyncio.to_thread(gateway.start) for gateway in made[1:]))
-        pool = await asyncpg.create_pool(make.dsn, min_size=1, max_size=6)
+        pool = await asyncpg.create_pool(make.dsn, min_size=0, max_size=6)
     except BaseException:
         await asyncio.gather(*(asyncio.to_thread(gateway.stop) for gateway in made))
         raise
