@@ -34,4 +34,19 @@ FOUND = (
             tightness=(1000,),
         ),
     ),
+    Found(
+        "a clock that stepped forward made every running call's hold lost for seconds, and callers got 402",
+        "found:clock-step",
+        Shape(
+            clients=(10, 20),
+            most_calls=4,
+            clock=True,
+            acts_pct=100,
+            hang_up_pct=0,
+            temper=Temper(0, 0, (), 100),
+            tightness=(60, 100, 150),
+        ),
+        kind="clock",
+        runs=6,
+    ),
 )

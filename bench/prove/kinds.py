@@ -42,6 +42,7 @@ KINDS: Mapping[str, Kind] = {
         Shape(clients=(1, 10, 10, 50), clock=True, acts_pct=100),
         10,
         1,
+        {"HOLD_LOST_AFTER_S": "9"},
         has_dial=True,
     ),
     "deaths": Kind(

@@ -198,7 +198,8 @@ class Line(asyncio.Protocol):
             return "yes"
         if missing > 2:
             return entry.told
-        doubtful = missing > 0 or entry.script.fault == "reset" or "gzip" in entry.script.quirks
+        spoiled = entry.script.fault == "error_event" and not entry.stream  # what follows makes it no JSON
+        doubtful = missing > 0 or spoiled or entry.script.fault == "reset" or "gzip" in entry.script.quirks
         return "perhaps" if doubtful and entry.script.fault is not None else "yes"
 
     async def _break(self, entry: Entry, asked: Asked, answer: Answer) -> None:
