@@ -20,14 +20,13 @@ from qlaud.core.money import Micros
 from qlaud.core.usage import QUANTITIES, Usage
 from qlaud.store.batch import Answer, Batcher, Item, Row
 from qlaud.store.pool import unavailable_when_lost
+from qlaud.store.sweeping import StaleHolds
 
 APPLY = "SELECT * FROM ledger_apply($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 RENEW = "SELECT ledger_renew($1, $2)"
 VOID = "SELECT ledger_void($1)"
 STALE = "SELECT id, renewed_at FROM holds WHERE state = 'held' AND renewed_at < $1 ORDER BY renewed_at, id LIMIT $2"
 LOSE = "SELECT * FROM ledger_move_holds($1, 'held', 'lost', $2, $3)"
-WATCHED_SHARE = 3
-"""A hold that looks stale is watched for this part of `lost_after` more: a living owner renews it meanwhile."""
 DROP_S = 1.0
 
 
@@ -71,8 +70,7 @@ class Ledger:
         self._now_ms = now_ms
         self._terms = terms
         self._connection: asyncpg.Connection | None = None
-        self._watched: dict[tuple[UUID, int], float] = {}
-        """Stale holds as they stood when first seen so: (id, renewed_at) to loop time."""
+        self._stale = StaleHolds()
         self._batcher = Batcher(self._apply, give_up_s=terms.give_up_s)
 
     def start(self) -> None:
@@ -121,17 +119,14 @@ class Ledger:
     async def sweep_lost(self, *, lost_after_ms: int, limit: int) -> list[tuple[UUID, Micros]]:
         """Mark holds nobody renewed as lost; returns (id, amount) of each.
 
-        A wall clock that steps, or runs ahead of that of another gateway, makes living holds look stale. So one is
-        lost only if it also stayed as it was while this process watched, by a clock that does not step.
+        Lost is what looks stale by the wall clock and stayed as it was while this process watched it.
         """
         before_ms = self._now_ms() - lost_after_ms
         now_s = asyncio.get_running_loop().time()
         async with self._acquire() as connection:
             rows = await connection.fetch(STALE, before_ms, limit)
-            seen = {(row["id"], row["renewed_at"]) for row in rows}
-            self._watched = {one: self._watched.get(one, now_s) for one in seen}
-            ripe_s = now_s - max(0, lost_after_ms) / WATCHED_SHARE / 1000
-            ripe = [hold_id for (hold_id, _), since_s in self._watched.items() if since_s <= ripe_s]
+            stale = ((row["id"], row["renewed_at"]) for row in rows)
+            ripe = self._stale.ripe(stale, now_s, lost_after_ms=lost_after_ms)
             if not ripe:
                 return []
             lost = await connection.fetch(LOSE, ripe, self._now_ms(), before_ms)
