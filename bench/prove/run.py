@@ -225,6 +225,8 @@ class Runner:
             await self.watch.look()
         except LOST as fault:
             ran.findings.append(f"the database does not answer at rest: {fault}")
+        if self.watch.any_lost(ids) and not ran.disturbed:
+            ran.findings.append("a hold was taken for lost although every process lived")
         ran.findings += self.watch.drop(ids)
         ran.findings += self.watch.wallet_findings
         self.watch.wallet_findings.clear()

@@ -16,7 +16,7 @@ TOUCHED_S = 0.5
 UNBOUNDED = 2**62
 KEYS = """
 SELECT id, posted_micros + held_micros + lost_micros AS taken, max_spend_micros + credit_micros AS allowance,
-       period_start
+       lost_micros, period_start
   FROM keys WHERE id = ANY ($1::uuid[])
 """
 WALLETS = (
@@ -47,6 +47,10 @@ class Watch:
         known.most = max(known.most, allowance_micros)
         known.touched_s = time.monotonic()
 
+    def any_lost(self, keys: Iterable[UUID]) -> bool:
+        """Whether a hold of these keys was taken for lost at a sampled instant."""
+        return any(self._keys[key].lost for key in keys)
+
     def drop(self, keys: Iterable[UUID]) -> list[str]:
         """Stop looking; what was found about them."""
         found: list[str] = []
@@ -72,6 +76,7 @@ class Watch:
         for row in await self.pool.fetch(KEYS, list(self._keys), timeout=5):
             self.samples += 1
             if row["id"] in self._keys:
+                self._keys[row["id"]].lost |= row["lost_micros"] > 0
                 self._judge(row["id"], row["taken"], row["allowance"], row["period_start"])
         if self.prepaid:
             for row in await self.pool.fetch(WALLETS, timeout=5):
@@ -103,3 +108,5 @@ class _Known:
     taken: int
     period: int
     touched_s: float = -9.0
+    lost: bool = False
+    """A hold of it was taken for lost at a sampled instant."""
