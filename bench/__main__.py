@@ -22,7 +22,7 @@ NOISY = 0.1
 NOTES = f"""\
 One contender at a time works, alone on its core; load generator, fake provider and PostgreSQL share another.
 Medians of the rounds; (n x): ratio to nginx in the same round; added: less no proxy at all in the same round.
-Saturation: 64 connections, about 1 KB asked, 1.2 KB answered; latency at 200 requests/s, counted from the time
+Saturation: 256 connections, about 1 KB asked, 1.2 KB answered; latency at 200 requests/s, counted from the time
 a request was due. qlaud: {KEYS} capped keys in turn, every call authenticated, held, settled, recorded durably.
 CPU is what Linux accounts to the processes (user and system). "own core used" below 100 %: the limit was the
 other core (load generator, provider, PostgreSQL) or other work; "req/s per core" is what a whole core would do.

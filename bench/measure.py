@@ -29,7 +29,7 @@ Figures = dict[str, list[float]]
 class Effort:
     """How much is measured: connections, seconds, streams."""
 
-    connections: int = 64
+    connections: int = 256
     window_s: float = 4.0
     paced_s: float = 8.0
     streams: int = 64
