@@ -15,6 +15,9 @@ from bench.prove.prices import Model, Used
 from bench.prove.scripts import MOST_EVENTS, PAST_LIMIT, Script
 from bench.prove.texts import make_text
 
+FIRST_REPORT_MORE = 7
+"""Tokens by which the usage shrinks from the first report to the last."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -215,7 +218,7 @@ def anthropic(dice: Random, asked: Asked, script: Script, used: Used) -> list[Pi
     pieces += _deltas(script, used, text, shown, lambda part: event("content_block_delta", _delta(part)))
     pieces.append(Piece(event("content_block_stop", {"index": 0}), used.output, shown))
     if "usage_shrinks" in script.quirks and used.output:
-        larger = anthropic_usage(used, used.output + 7, frozenset())
+        larger = anthropic_usage(used, used.output + FIRST_REPORT_MORE, frozenset())
         stop: dict[str, Any] = {"stop_reason": None, "stop_sequence": None}
         pieces.append(Piece(event("message_delta", {"delta": stop, "usage": larger}), used.output, shown))
     stop = {"stop_reason": "end_turn", "stop_sequence": None}
@@ -308,7 +311,7 @@ def openai(dice: Random, asked: Asked, script: Script, used: Used) -> list[Piece
     twice = 2 if "terminal_twice" in script.quirks else 1
     if asked.wants_usage and script.fault not in ("usage_missing", "runs_on_silent"):
         if "usage_shrinks" in script.quirks and used.output:
-            larger = openai_usage(used, used.output + 7, shown, frozenset())
+            larger = openai_usage(used, used.output + FIRST_REPORT_MORE, shown, frozenset())
             pieces.append(Piece(chunk({**head, "choices": [], "usage": larger}), used.output, shown))
         last = chunk({**head, "choices": [], "usage": usage})
         last = garbled(last) if script.fault == "usage_garbled" else last

@@ -13,16 +13,18 @@ Definitions (docs/proof.md argues them):
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.prove import timeline
+from bench.prove.answers import FIRST_REPORT_MORE
 from bench.prove.books import Books, Entry
 from bench.prove.client import Seen
 from bench.prove.prices import exact_picos, micros
 from bench.prove.run import Ran
 from bench.prove.scenario import Call
 from bench.prove.scripts import MOST_EVENTS, ONE_BY_ONE, PAST_LIMIT, UNTOLD
+from bench.prove.tally import Tally, Verdict
 
 QUIET_S = 2.3
 """A gateway that gives up for silence has waited this long at least (limits of time of the runs: 2.5 s)."""
@@ -33,55 +35,6 @@ DRAINED_S = 3.5
 """A gateway that gives up a drain has read for about this long at least (limit of the runs: 4 s)."""
 EVENTS_AT_ONCE = 70
 """A provider that runs on may have this many tokens on their way when it is cut, beside what one piece holds."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """Sums over runs."""
-
-    runs: int = 0
-    calls: int = 0
-    reached: int = 0
-    samples: int = 0
-    due_micros: int = 0
-    exact_micros: int = 0
-    estimated_micros: int = 0
-    lost_micros: int = 0
-    overage_micros: int = 0
-    exposure_micros: int = 0
-    over_estimated_micros: int = 0
-    overspend_micros: int = 0
-    unaccounted_micros: int = 0
-    past_cap_untold_micros: int = 0
-    refusals: int = 0
-    wrongful: int = 0
-    revoked_successes: int = 0
-    statuses: Counter[str] = field(default_factory=Counter[str])
-    faults: Counter[str] = field(default_factory=Counter[str])
-    rows: Counter[str] = field(default_factory=Counter[str])
-
-    def add(self, other: "Tally") -> None:
-        """Add the sums of `other`."""
-        for name in self.__slots__:
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if isinstance(mine, Counter):
-                mine.update(theirs)
-            else:
-                setattr(self, name, mine + theirs)
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What one run showed."""
-
-    seed: str
-    tally: Tally
-    findings: list[str]
-
-    @property
-    def clean(self) -> bool:
-        """Nothing is wrong."""
-        return not self.findings
 
 
 @dataclass(slots=True)
@@ -225,7 +178,9 @@ class Audit:
             if charged:
                 self._find(f"charged {charged} for an error that told no usage", call)
             return
-        if charged != case.due:
+        if charged != case.due and self._cut_between_reports(case, charged):
+            self.tally.over_estimated_micros += charged - case.due
+        elif charged != case.due:
             self.tally.unaccounted_micros += abs(case.due - charged)
             self._find(f"the event says {charged}, the provider bills {case.due}", call)
         provider = micros(sum(entry.picos for entry in case.entries))
@@ -233,6 +188,16 @@ class Audit:
             self._find(f"provider cost {row['provider_cost_micros']}, the provider bills {provider}", call)
         self._within(case, row["hold_micros"], "hold")
         self._judge_overage(case, row)
+
+    def _cut_between_reports(self, case: Case, charged: int) -> bool:
+        """A provider that reports twice and less the second time, and a caller who left in between and cancels."""
+        cancels = self.ran.keys[case.call.key].plan.on_disconnect == "cancel"
+        left = case.seen is None or case.seen.left
+        if not (left and cancels and "usage_shrinks" in case.call.script.quirks):
+            return False
+        used = case.entries[0].used
+        first = replace(used, output=used.output + FIRST_REPORT_MORE)
+        return charged == micros(exact_picos(case.call.model, first), self.ran.scenario.markup_bp)
 
     def _judge_overage(self, case: Case, row: Any) -> None:
         """A stream that visibly runs past its limit must be cut before it costs the operator much."""

@@ -16,19 +16,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.prove import deaths, revocation
-from bench.prove.audit import Audit, Tally, Verdict
+from bench.prove.audit import Audit
 from bench.prove.deaths import DeathRunner
 from bench.prove.defects import DEFECTS, Defect
 from bench.prove.kinds import KINDS, Kind, kind_of
 from bench.prove.run import Runner, rows
 from bench.prove.scenario import draw
 from bench.prove.stage import Database, Deployment, Dial, Make, deploy, new_master_key
+from bench.prove.tally import Tally, Verdict
 from bench.prove.upstream import Provider
 from bench.prove.watch import Watch
 
 RUN_LIMIT_S = 180.0
 """A run that takes longer hangs, and that is a finding."""
-CLIENTS_AT_ONCE = 220
+CLIENTS_AT_ONCE = 400
 TURNS_S = 0.05
 """Turns of the loop in which closed sockets end."""
 Say = Callable[[str], None]
@@ -198,16 +199,18 @@ async def run_campaign(
 ) -> None:
     """All kinds, or those named, beside each other."""
     async with AsyncExitStack() as stack:
-        stages: dict[str, Stage] = {}
+        stages: list[tuple[str, Stage]] = []
         for name in only:
-            stages[name] = await stack.enter_async_context(ground.stage(name, KINDS[name]))
+            outcome.by_kind[name] = Tally()
+            for copy in range(KINDS[name].copies):
+                opened = ground.stage(f"{name}-{copy}", KINDS[name])
+                stages.append((name, await stack.enter_async_context(opened)))
         async with asyncio.TaskGroup() as group:
-            for name, stage in stages.items():
-                outcome.by_kind[name] = Tally()
+            for name, stage in stages:
                 for _ in range(stage.kind.at_once):
                     group.create_task(_keep_running(ground, outcome, numbers, (name, stage), say))
-        for name, stage in stages.items():
-            outcome.by_kind[name].samples = stage.watch.samples
+        for name, stage in stages:
+            outcome.by_kind[name].samples += stage.watch.samples
 
 
 async def _keep_running(

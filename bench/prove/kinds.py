@@ -16,33 +16,40 @@ class Kind:
     shape: Shape
     share: int
     at_once: int = 1
-    """Runs beside each other, on keys of their own."""
+    """Runs beside each other on one deployment, on keys of their own."""
+    copies: int = 1
+    """Deployments of this kind beside each other."""
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     has_dial: bool = False
     dies: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
-    "one": Kind("one gateway, one worker", (1,), Shape(), 26, 3),
+    "one": Kind("one gateway, one worker", (1,), Shape(), 29, 6),
     "workers": Kind(
-        "one gateway, two workers, 7 % markup", (2,), Shape(markup_bp=700), 26, 3, {"MARKUP_BP": "700"}
+        "one gateway, two workers, 7 % markup",
+        (2,),
+        Shape(markup_bp=700),
+        29,
+        6,
+        settings={"MARKUP_BP": "700"},
     ),
-    "pair": Kind("two gateways on one PostgreSQL", (1, 1), Shape(), 26, 3),
+    "pair": Kind("two gateways on one PostgreSQL", (1, 1), Shape(), 30, 6),
     "wallet": Kind(
         "two gateways, a prepaid wallet over all keys",
         (1, 1),
         Shape(clients=(1, 1, 10, 10, 50), wallet=True, acts_pct=20),
-        10,
-        1,
-        {"WALLET": "prepaid"},
+        5,
+        copies=2,
+        settings={"WALLET": "prepaid"},
     ),
     "clock": Kind(
         "two gateways, caps by day, week and month, a clock that is stepped",
         (1, 1),
         Shape(clients=(1, 10, 10, 50), clock=True, acts_pct=100),
-        10,
-        1,
-        {"HOLD_LOST_AFTER_S": "9"},
+        5,
+        copies=2,
+        settings={"HOLD_LOST_AFTER_S": "9"},
         has_dial=True,
     ),
     "deaths": Kind(
@@ -50,8 +57,7 @@ KINDS: Mapping[str, Kind] = {
         deaths.WORKERS,
         deaths.SHAPE,
         2,
-        1,
-        deaths.SETTINGS,
+        settings=deaths.SETTINGS,
         dies=True,
     ),
 }

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.prove.audit import Tally
 from bench.prove.campaign import Outcome
 from bench.prove.defects import DEFECTS
 from bench.prove.kinds import KINDS, kind_of
+from bench.prove.tally import Tally
 
 BEGIN = "<!-- figures: begin, written by the command -->"
 END = "<!-- figures: end -->"

@@ -16,6 +16,8 @@ from bench.prove.run import Ran
 SLACK_MS = 250
 """A settlement is stamped just before it is sent, and holds as soon as it is committed."""
 HOLD_WAIT_MS = 300
+LOCK_MS = 100
+"""Longer than a batch waits for the lock of a key, on a busy machine too."""
 DAY = timedelta(days=1)
 UNBOUNDED = 2**62
 
@@ -147,9 +149,11 @@ def limits(ran: Ran, events: Sequence[Any]) -> list[str]:
                     )
                     break
         if key.plan.max_parallel is not None:
-            moves = sorted(
-                move for row in mine for move in ((row["created_at"] + 2, 1), (row["settled_at"] - 2, -1))
-            )
+            moves: list[tuple[int, int]] = []
+            for row in mine:  # the instants are taken before the wait for the key's lock
+                begun, ended = row["created_at"] + LOCK_MS, row["settled_at"] - LOCK_MS
+                if begun < ended:
+                    moves += [(begun, 1), (ended, -1)]
             level = most = 0
             for _, step in sorted(moves):
                 level += step
