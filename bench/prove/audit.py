@@ -55,7 +55,7 @@ class Audit:
     def __init__(self, ran: Ran, books: Books, rows: tuple[list[Any], list[Any], list[Any]]) -> None:
         self.ran, self.books = ran, books
         self.events, self.holds, self.keys = rows
-        self.tally = Tally(runs=1)
+        self.tally = Tally(runs=1, samples_above=ran.samples_above)
         self.findings = list(ran.findings)
 
     def judge(self) -> Verdict:

@@ -17,21 +17,23 @@ from pathlib import Path
 
 from bench.prove import deaths, revocation
 from bench.prove.audit import Audit
+from bench.prove.client import GONE
 from bench.prove.deaths import DeathRunner
 from bench.prove.defects import DEFECTS, Defect
 from bench.prove.kinds import KINDS, Kind, kind_of
-from bench.prove.run import Runner, rows
+from bench.prove.run import CannotRun, Runner, rows
 from bench.prove.scenario import draw
 from bench.prove.stage import Database, Deployment, Dial, Make, deploy, new_master_key
 from bench.prove.tally import Tally, Verdict
 from bench.prove.upstream import Provider
-from bench.prove.watch import Watch
+from bench.prove.watch import LOST, Watch
 
 RUN_LIMIT_S = 180.0
 """A run that takes longer hangs, and that is a finding."""
 CLIENTS_AT_ONCE = 400
 TURNS_S = 0.05
 """Turns of the loop in which closed sockets end."""
+BROKE = "the run broke"
 Say = Callable[[str], None]
 
 
@@ -169,7 +171,10 @@ class Ground:
                 if stage.deaths is not None:
                     verdict.findings += await stage.deaths.resolve(ran, self.provider.books)
         except TimeoutError:
-            verdict = Verdict(seed, Tally(runs=1), [f"the run did not end within {RUN_LIMIT_S:g} s"])
+            verdict = Verdict(seed, Tally(runs=1), [f"{BROKE}: no end within {RUN_LIMIT_S:g} s"])
+        except (CannotRun, ExceptionGroup, *GONE, *LOST) as fault:
+            causes = fault.exceptions if isinstance(fault, ExceptionGroup) else (fault,)
+            verdict = Verdict(seed, Tally(runs=1), [f"{BROKE}: {causes!r}"])
         finally:
             self.provider.books.forget([call.tag for call in scenario.calls])
         return verdict
@@ -286,8 +291,9 @@ async def first_sign(ground: Ground, name: str, defect: Defect, seed: str) -> st
                 raise RuntimeError(
                     f"the defect {name} does not fit the product any more:\n{broken[0][-2000:]}"
                 )
-            if verdict.findings:
-                return verdict.findings[0]
+            signs = [text for text in verdict.findings if not text.startswith(BROKE)]
+            if signs:
+                return signs[0]
     return None
 
 

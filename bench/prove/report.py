@@ -60,7 +60,10 @@ def headline(outcome: Outcome) -> list[tuple[str, str]]:
         ("the provider's bill", usd(total.due_micros)),
         ("spent beyond a cap", usd(total.overspend_micros)),
         ("billed and accounted for by no row", usd(total.unaccounted_micros)),
-        ("sampled instants with posted + held + lost above the allowance", f"0 of {total.samples:,}"),
+        (
+            "keys and wallets with posted + held + lost above the allowance at a sampled instant",
+            f"{total.samples_above} in {total.samples:,} samples",
+        ),
         ("refused although the books had the money", wrongful),
         (
             "successes of revoked keys after the answer to the revocation",

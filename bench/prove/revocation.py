@@ -5,7 +5,7 @@ on all of them at once, on connections that stood before and on new ones. So eve
 """
 
 import asyncio
-from dataclasses import replace
+from itertools import count
 from random import Random
 
 from bench.prove.client import Connection, Seen, perform
@@ -14,7 +14,7 @@ from bench.prove.scenario import Call, KeyPlan, Shape, draw
 from bench.prove.scripts import Temper
 
 SHAPE = Shape(clients=(10,), most_calls=1, temper=Temper(0, 0, (), 0), hang_up_pct=0, acts_pct=0)
-CLIENTS = 4
+CLIENTS, CALLS, LARGE_BYTES = 4, 24, 20_000
 
 
 async def trial(runner: Runner, seed: str) -> tuple[int, int, list[str]]:
@@ -54,8 +54,10 @@ async def trial(runner: Runner, seed: str) -> tuple[int, int, list[str]]:
 
 
 def _calls(seed: str) -> list[Call]:
+    """As many calls as a trial may need, none of them large."""
     found: list[Call] = []
-    for part in range(5):
-        calls = draw(f"{seed} r{part}", SHAPE).calls
-        found += [replace(call, script=replace(call.script, fault=None), limit=call.limit) for call in calls]
-    return [call for call in found if len(call.body) < 20_000]
+    for part in count():
+        if len(found) >= CALLS:
+            return found
+        found += [call for call in draw(f"{seed} r{part}", SHAPE).calls if len(call.body) < LARGE_BYTES]
+    raise AssertionError

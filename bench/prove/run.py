@@ -77,6 +77,8 @@ class Ran:
     killed: bool = False
     """A gateway process was killed: its holds may be lost."""
     told_to_stop: bool = False
+    samples_above: int = 0
+    """Keys and wallets found above their allowance."""
     findings: list[str] = field(default_factory=list[str])
 
 
@@ -227,8 +229,9 @@ class Runner:
             ran.findings.append(f"the database does not answer at rest: {fault}")
         if self.watch.any_lost(ids) and not ran.disturbed:
             ran.findings.append("a hold was taken for lost although every process lived")
-        ran.findings += self.watch.drop(ids)
-        ran.findings += self.watch.wallet_findings
+        above = self.watch.drop(ids) + self.watch.wallet_findings
+        ran.samples_above += len(above)
+        ran.findings += above
         self.watch.wallet_findings.clear()
 
 

@@ -12,6 +12,8 @@ class Tally:
     calls: int = 0
     reached: int = 0
     samples: int = 0
+    samples_above: int = 0
+    """Keys and wallets that were found above their allowance at a sampled instant."""
     due_micros: int = 0
     exact_micros: int = 0
     estimated_micros: int = 0
