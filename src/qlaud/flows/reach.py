@@ -1,7 +1,7 @@
 """Sends one call to the first of its hosts that takes it, all under the same hold.
 
 The next host is tried only while the last one cannot have worked on the call: it was not reached, or it answered
-429 or 5xx without a sign of having billed. Nothing is retried after a timeout of an accepted call.
+429 or 5xx before a byte was relayed. Nothing is retried after a timeout of an accepted call.
 """
 
 from msgspec import Struct
