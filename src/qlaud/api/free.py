@@ -8,15 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from qlaud.api.inference import JSON_TYPE, EdgeTerms, Receive, Scope, Send, error_headers, read_body
+from qlaud.api.inference import JSON_TYPE, EdgeTerms, Receive, Scope, Send, error_headers, read_incoming
 from qlaud.api.surfaces import ANTHROPIC, OPENAI_CHAT, Surface
 from qlaud.api.top import guarded
 from qlaud.core.catalog import Model
 from qlaud.core.clock import iso_text
 from qlaud.core.credentials import read_secret
 from qlaud.core.errors import InvalidKey, MissingKey, QlaudError
-from qlaud.core.ids import RequestId
-from qlaud.flows.calls import Incoming
 from qlaud.flows.free import Free
 from qlaud.ports import Headers
 from qlaud.telemetry import Metrics
@@ -46,21 +44,7 @@ class FreeEdge:
         """`POST …/count_tokens`."""
 
         async def answer() -> tuple[int, Headers, bytes]:
-            headers: Headers = scope["headers"]
-            secret = read_secret(headers, scope["path"], scope["query_string"])
-            body = await read_body(receive, headers, self._terms)
-            counted = await self._free.count_tokens(
-                Incoming(
-                    id=RequestId(scope["qlaud.request_id"]),
-                    secret=secret,
-                    wire=surface.wire,
-                    wire_name=surface.wire_name,
-                    surface=surface.name,
-                    headers=headers,
-                    body=body,
-                    query=scope["query_string"],
-                )
-            )
+            counted = await self._free.count_tokens(await read_incoming(surface, scope, receive, self._terms))
             return counted.status, counted.headers, counted.body
 
         await self._answered(answer, surface.wire, send, head)

@@ -141,22 +141,24 @@ class InferenceEdge:
         pump.client_left()
 
     async def _open(self, surface: Surface, scope: Scope, receive: Receive, relay: AsgiRelay) -> Pump:
-        return await self._inference.open(await self._read(surface, scope, receive), relay)
+        return await self._inference.open(await read_incoming(surface, scope, receive, self._terms), relay)
 
-    async def _read(self, surface: Surface, scope: Scope, receive: Receive) -> Incoming:
-        headers: Headers = scope["headers"]
-        secret = read_secret(headers, scope["path"], scope["query_string"])
-        body = await read_body(receive, headers, self._terms)
-        return Incoming(
-            id=RequestId(scope["qlaud.request_id"]),
-            secret=secret,
-            wire=surface.wire,
-            wire_name=surface.wire_name,
-            surface=surface.name,
-            headers=headers,
-            body=body,
-            query=scope["query_string"],
-        )
+
+async def read_incoming(surface: Surface, scope: Scope, receive: Receive, terms: EdgeTerms) -> Incoming:
+    """The request to `surface`, its credential found and its body whole. Raises what is wrong with either."""
+    headers: Headers = scope["headers"]
+    secret = read_secret(headers, scope["path"], scope["query_string"])
+    body = await read_body(receive, headers, terms)
+    return Incoming(
+        id=RequestId(scope["qlaud.request_id"]),
+        secret=secret,
+        wire=surface.wire,
+        wire_name=surface.wire_name,
+        surface=surface.name,
+        headers=headers,
+        body=body,
+        query=scope["query_string"],
+    )
 
 
 def error_headers(error: QlaudError) -> list[tuple[bytes, bytes]]:
