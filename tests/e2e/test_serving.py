@@ -79,7 +79,7 @@ def is_well(origin: str) -> bool:
 def takes_calls(origin: str) -> bool:
     try:
         return is_well(origin)
-    except httpx.ConnectError:
+    except httpx.TransportError:  # refused, or reset while it waited for a server that is closing its door
         return False
 
 

@@ -39,7 +39,7 @@ PLAYGROUND = """
 def main() -> int:
     """Walk; the exit code."""
     asked = _arguments()
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell may have SIGINT ignored
         signal.signal(number, signal.default_int_handler)  # like Ctrl-C
     environ = dict(os.environ)
     _forget_others()
