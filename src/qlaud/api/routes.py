@@ -3,7 +3,6 @@
 Model surfaces take the hot path; everything else is the management application.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 from urllib.parse import unquote
 
@@ -12,8 +11,6 @@ from qlaud.api.inference import InferenceEdge, Message, Receive, Scope, Send
 from qlaud.api.surfaces import COUNT_TOKENS, COUNTING, METRICS, SURFACES, is_models, methods_of, wire_of
 from qlaud.core.errors import MethodNotAllowed, WebsocketNotSupported
 from qlaud.ports import Clock, Ids
-
-logger = logging.getLogger("qlaud.api")
 
 EXPOSED = ", ".join(
     (
