@@ -39,7 +39,7 @@ def calls(draw: st.DrawFn) -> tuple[RateCard, Demand, Usage, int]:
         tier=draw(st.sampled_from(sorted(terms.tier.reach))),
         speed=draw(st.sampled_from(sorted(terms.speed.reach))),
         geo=draw(st.sampled_from(sorted(terms.geo.reach))),
-        fees=fees,
+        most=fees,
     )
     limit = draw(st.integers(0, 130_000))
     return card, demand, draw(usages(card, demand, limit)), limit
@@ -61,7 +61,7 @@ def usages(draw: st.DrawFn, card: RateCard, demand: Demand, limit: int) -> Usage
         counts["output_tokens"] = draw(st.sampled_from((0, room)) | st.integers(0, room))
         counts["reasoning_tokens"] = draw(st.integers(0, counts["output_tokens"]))
         counts["audio_out_tokens"] = draw(st.sampled_from((0, room - counts["output_tokens"])))
-    counts |= {fee: draw(st.sampled_from((0, uses))) for fee, uses in demand.fees.items()}
+    counts |= {fee: draw(st.sampled_from((0, uses))) for fee, uses in demand.most.items()}
     return Usage(
         tier=draw(st.sampled_from(card.terms.tier.reach[demand.tier])),
         speed=draw(st.sampled_from(card.terms.speed.reach[demand.speed])),

@@ -6,7 +6,7 @@ from msgspec import Struct, field
 
 from qlaud.core.money import MARKUP_BASE_BP, PICOS_PER_MICRO, Micros, with_markup
 
-NO_FEES: Mapping[str, int] = {}
+NOTHING_ELSE: Mapping[str, int] = {}
 
 
 class Demand(Struct, frozen=True, gc=False):
@@ -26,8 +26,11 @@ class Demand(Struct, frozen=True, gc=False):
     """Service tier asked for, in the provider's words."""
     speed: str = ""
     geo: str = ""
-    fees: Mapping[str, int] = field(default_factory=lambda: NO_FEES)
-    """Most uses of each per-call fee, by quantity name of `core.usage` (`web_searches`: 5)."""
+    grade: str = ""
+    """Size, quality or resolution asked for, in the words of the price list."""
+    most: Mapping[str, int] = field(default_factory=lambda: NOTHING_ELSE)
+    """The most of every quantity that no token limit bounds, by its name in `core.usage`: `web_searches` 5,
+    `characters` 900, `audio_ms` 60000, `image_out_tokens` 4160."""
     unbounded_tool: str | None = None
     """A provider tool whose cost nobody can bound."""
 

@@ -130,7 +130,7 @@ class RateCard:
                 if band.starts_at > prompt:
                     break
                 token = max(band.dearest_input, *(band.weight(name) for name in writes), 0)
-                once = prompt * token + self._fees(demand, band)
+                once = prompt * token + self._others(demand, band)
                 base = max(base, -(-once // band.per))
                 slope = max(slope, -(-demand.candidates * band.dearest_output // band.per))
         return Worst(base_picos=base, slope_picos=slope, markup_bp=markup_bp)
@@ -196,13 +196,13 @@ class RateCard:
             return CACHE_WRITES.values()
         return [CACHE_WRITES[ttl] for ttl in asked | self.implicit_ttls | {"5m"}]
 
-    def _fees(self, demand: Demand, band: Band) -> int:
+    def _others(self, demand: Demand, band: Band) -> int:
         total = 0
-        for quantity, most in demand.fees.items():
+        for quantity, most in demand.most.items():
             if most and quantity not in band.rates:
                 raise NotPriced(self.provider, self.model, quantity)
             total += most * band.weight(quantity)
-        if "calls" not in demand.fees:
+        if "calls" not in demand.most:
             total += band.weight("calls")
         return total
 

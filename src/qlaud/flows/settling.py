@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from qlaud.core.ledger import Hold, Settlement
 from qlaud.core.money import Micros
 from qlaud.core.pricing import Charge, NotPriced
-from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
+from qlaud.core.usage import AtLeast, Begun, Exact, Metered, Nothing, Usage
 from qlaud.flows.calls import Prepared, Route
 
 logger = logging.getLogger("qlaud.settling")
@@ -70,7 +70,7 @@ def _usage(metered: Metered) -> tuple[Usage, bool]:
     match metered:
         case Exact(usage):
             return usage, False
-        case AtLeast(usage):
+        case AtLeast(usage) | Begun(_, usage):  # a job that nobody took over costs what was planned
             return usage, True
         case Nothing():
             return NO_USAGE, False

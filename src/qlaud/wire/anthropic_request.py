@@ -11,7 +11,7 @@ provider's pages on vision, tool use and pricing, and the types of its SDK 2.12.
 import msgspec
 from msgspec import Raw
 
-from qlaud.core.demand import NO_FEES, Demand
+from qlaud.core.demand import NOTHING_ELSE, Demand
 from qlaud.core.errors import BadRequest
 from qlaud.wire import body as json_body
 from qlaud.wire import content
@@ -72,7 +72,7 @@ def read_call(body: bytes) -> ModelCall:
             tier=json_body.read_text(members, "service_tier") or "",
             speed=json_body.read_text(members, "speed") or "",
             geo=json_body.read_text(members, "inference_geo") or "",
-            fees={"web_searches": searches} if searches else NO_FEES,
+            most={"web_searches": searches} if searches else NOTHING_ELSE,
             unbounded_tool=found.tools[0] if found.tools else _unbounded_field(members),
         ),
         wants_usage=True,

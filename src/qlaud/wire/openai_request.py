@@ -9,7 +9,7 @@ prompt caching and function calling, the types of its SDK 3.54.0, seen 2026-11.
 import msgspec
 from msgspec import Raw
 
-from qlaud.core.demand import NO_FEES, Demand
+from qlaud.core.demand import NOTHING_ELSE, Demand
 from qlaud.core.errors import BadRequest
 from qlaud.wire import body as json_body
 from qlaud.wire import content
@@ -81,7 +81,7 @@ def read_call(body: bytes) -> ModelCall:
             cache_ttls=_cache_ttls(found, members),
             tier=json_body.read_text(members, "service_tier") or "",
             speed=json_body.read_text(members, "speed") or "",
-            fees={"web_searches": searches} if searches else NO_FEES,
+            most={"web_searches": searches} if searches else NOTHING_ELSE,
             unbounded_tool=found.tools[0] if found.tools else _unbounded_field(members),
         ),
         wants_usage=options is not None and json_body.read_flag(options, "include_usage"),

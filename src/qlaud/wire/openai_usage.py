@@ -57,7 +57,7 @@ def read_usage(fields: Fields, demand: Demand, answer: Fields) -> Usage:
         reasoning_tokens=min(max(number(completion, "reasoning_tokens"), hidden), output - audio_out),
         audio_in_tokens=audio_in,
         audio_out_tokens=audio_out,
-        web_searches=1 if demand.fees.get("web_searches") else 0,
+        web_searches=1 if demand.most.get("web_searches") else 0,
         tier=word(answer, "service_tier") or demand.tier,
         speed=word(answer, "speed") or demand.speed,
         served_model=word(answer, "model"),

@@ -45,15 +45,15 @@ def test_the_example_of_the_contract(prices: Prices) -> None:
         ("gpt-6-sol", replace(ASKED, tier="auto"), 5_000_000_000, 10_000_000),
         ("gpt-6-sol", replace(ASKED, tier="flex"), 5_000_000_000, 10_000_000),
         ("gpt-6.2-sol", replace(ASKED, tier="ultrafast"), 15_000_000_000, 30_000_000),
-        ("gpt-6-sol", replace(ASKED, fees={"web_searches": 5}), 55_000_000_000, 10_000_000),
+        ("gpt-6-sol", replace(ASKED, most={"web_searches": 5}), 55_000_000_000, 10_000_000),
         # Writes without a price cost what input costs. A discount the model does not have is no reason to refuse.
         ("gpt-4o", ASKED, 5_000_000_000, 10_000_000),
         ("gpt-4o", replace(ASKED, tier="flex"), 5_000_000_000, 10_000_000),
         # Audio in the body cannot be told from text before the call.
         ("gpt-audio", ASKED, 64_000_000_000, 64_000_000),
         # Media: no output limit.
-        ("whisper-1", Demand(input_tokens=0, fees={"audio_ms": 60_000}), 6_000_000_000, 0),
-        ("tts-1", Demand(input_tokens=0, fees={"characters": 1000}), 15_000_000_000, 0),
+        ("whisper-1", Demand(input_tokens=0, most={"audio_ms": 60_000}), 6_000_000_000, 0),
+        ("tts-1", Demand(input_tokens=0, most={"characters": 1000}), 15_000_000_000, 0),
         ("text-embedding-3-small", ASKED, 40_000_000, 0),
     ],
 )
@@ -90,7 +90,7 @@ def test_a_context_asked_for_is_held_for(prices: Prices, demand: Demand, base: i
         ("anthropic", "claude-haiku-4-5", replace(ASKED, geo="us")),
         ("anthropic", "claude-opus-5-5", replace(ASKED, geo="moon")),
         ("anthropic", "claude-opus-5-5", replace(ASKED, tier="gold")),
-        ("anthropic", "claude-opus-5-5", replace(ASKED, fees={"images": 1})),
+        ("anthropic", "claude-opus-5-5", replace(ASKED, most={"images": 1})),
         ("openai", "gpt-6-sol", replace(ASKED, tier="ultrafast")),
         ("openai", "o1", replace(ASKED, tier="priority")),
         ("openai", "gpt-6-sol", replace(ASKED, tier="Priority")),
@@ -115,12 +115,12 @@ def test_a_fee_for_the_call_itself_is_always_held() -> None:
         "acme", "m", "v1", {STANDARD: (Band.of(0, {"input_tokens": Rate(1), "calls": Rate(5_000_000)}),)}
     )
     assert card.worst(Demand(input_tokens=10)).base_picos == 5_000_010
-    assert card.worst(Demand(input_tokens=10, fees={"calls": 2})).base_picos == 10_000_010
+    assert card.worst(Demand(input_tokens=10, most={"calls": 2})).base_picos == 10_000_010
 
 
 def test_zero_uses_of_a_tool_need_no_price(prices: Prices) -> None:
     worst = found(prices, "anthropic", "claude-opus-5-5").worst(
-        replace(ASKED, fees={"images": 0}), context_window=10**6
+        replace(ASKED, most={"images": 0}), context_window=10**6
     )
     assert worst.base_picos == 10_000_000_000
 
@@ -138,5 +138,5 @@ def test_the_bound_is_rounded_up_to_a_whole_pico() -> None:
     card = RateCard(
         "acme", "m", "v1", {STANDARD: (Band.of(0, {"audio_ms": Rate(10, 3), "output_tokens": Rate(1, 7)}),)}
     )
-    worst = card.worst(Demand(input_tokens=0, fees={"audio_ms": 1}))
+    worst = card.worst(Demand(input_tokens=0, most={"audio_ms": 1}))
     assert (worst.base_picos, worst.slope_picos) == (4, 1)

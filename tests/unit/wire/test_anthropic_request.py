@@ -183,17 +183,17 @@ def test_tools_add_the_hidden_prompt() -> None:
 def test_a_search_tool_is_held_for_its_most_uses() -> None:
     tool = {"type": "web_search_20250305", "name": "web_search"}
     call = read(tools=[{"name": "a", "input_schema": {}}, tool])
-    assert call.demand.fees == {"web_searches": DEFAULT_MAX_USES}
+    assert call.demand.most == {"web_searches": DEFAULT_MAX_USES}
     assert call.demand.whole_context
     assert call.uncapped_tools == (1,)
     capped = read(tools=[{**tool, "max_uses": 3}, {**tool, "max_uses": 4}])
-    assert capped.demand.fees == {"web_searches": 7}
+    assert capped.demand.most == {"web_searches": 7}
     assert capped.uncapped_tools == ()
 
 
 def test_a_fetch_tool_is_free_but_fills_the_context() -> None:
     call = read(tools=[{"type": "web_fetch_20260318", "name": "web_fetch", "max_uses": None}])
-    assert call.demand.fees == {}
+    assert call.demand.most == {}
     assert call.demand.whole_context
     assert call.uncapped_tools == (0,)
 

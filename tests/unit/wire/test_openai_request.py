@@ -163,7 +163,7 @@ def test_a_tool_with_two_types_is_refused() -> None:
 )
 def test_a_search_is_held_for_and_fills_the_context(fields: dict[str, object]) -> None:
     call = read(**fields)
-    assert call.demand.fees == {"web_searches": 5}
+    assert call.demand.most == {"web_searches": 5}
     assert call.demand.whole_context
 
 

@@ -175,7 +175,7 @@ def test_cache_writes_are_of_half_an_hour_unless_half_a_day_alone_was_asked_for(
 
 def test_a_search_that_was_held_for_is_billed_once() -> None:
     usage: Fields = {"prompt_tokens": 10, "completion_tokens": 1}
-    assert outcome_of(usage, fees={"web_searches": 5}).web_searches == 1
+    assert outcome_of(usage, most={"web_searches": 5}).web_searches == 1
     assert outcome_of(usage).web_searches == 0
 
 
