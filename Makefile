@@ -35,6 +35,7 @@ bench: install ## what the gateway adds to a call, measured here
 
 test: install-dev install-node-sdks ## every gate, then every test
 	$(ENVIRONMENT) .venv-previous sdk-previous
+	$(ENVIRONMENT) .venv-sdk sdk
 	@$(MAKE) --no-print-directory --keep-going gates
 	@echo "== pytest"
 	@$(BIN)/python -m pytest $(ARGS)
@@ -52,7 +53,7 @@ lock: ## write requirements/*.txt from *.in; ARGS=--upgrade moves every pin
 	@requirements/lock.sh build/lock/bin/uv $(ARGS); status=$$?; rm -rf build/lock; exit $$status
 
 clean: ## remove the environments and what the tools left
-	rm -rf .venv .venv-previous .node-sdks build .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
+	rm -rf .venv .venv-previous .venv-sdk .node-sdks build .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
 
 install-dev:
 	$(ENVIRONMENT) --project .venv build dev

@@ -19,6 +19,7 @@ flags=("$@")
 lock runtime runtime.in
 lock build build.in
 lock lock lock.in
+lock sdk sdk.in
 lock sdk-previous sdk-previous.in
 # What runs in production is what is tested and measured: these never move a pin of runtime.txt.
 flags+=(--constraints requirements/runtime.txt)
