@@ -113,7 +113,7 @@ class Line(asyncio.Protocol):
 
     def _planned(self, asked: Asked, entry: Entry) -> Answer | None:
         """What a hang-up is billed by; None for an answer that costs nothing."""
-        if entry.script.fault in ("refused", "error_first"):
+        if entry.script.fault in ("refused", "error_first") or asked.input_tokens > asked.model.window:
             return None
         return Answer(200, (), (), billed(asked, entry.script))
 
