@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from qlaud.core.demand import Demand, Worst
 from qlaud.core.money import with_markup
 from qlaud.core.pricing import NotPriced, RateCard
-from qlaud.core.rates import CACHE_WRITES
+from qlaud.core.rates import CACHE_WRITES, INPUT_SIDE
 from qlaud.core.usage import Usage
 from qlaud.providers.model_files import known_ids
 from qlaud.providers.price_compile import compile_sheet, price_files
@@ -16,7 +16,20 @@ from qlaud.providers.pricebook import prices_of
 
 WINDOW = 1_050_000
 CLIFFS = (1, 99_999, 100_000, 100_001, 200_001, 271_999, 272_000, 272_001, WINDOW)
-FEES = ("web_searches", "tool_calls", "calls", "audio_ms", "characters")
+FEES = (
+    "web_searches",
+    "tool_calls",
+    "calls",
+    "audio_ms",
+    "video_ms",
+    "characters",
+    "images",
+    "images_in",
+    "pages",
+    "credits",
+)
+MEDIA_OUT = ("image_out_tokens", "audio_out_tokens", "video_out_tokens")
+"""What a media model makes in tokens: no output limit bounds it, so the wire does."""
 
 
 @cache
@@ -31,6 +44,10 @@ def calls(draw: st.DrawFn) -> tuple[RateCard, Demand, Usage, int]:
     card = draw(st.sampled_from(cards()))
     terms = card.terms
     fees = {fee: draw(st.integers(0, 90_000)) for fee in FEES if card.rate(fee) and draw(st.booleans())}
+    for made in MEDIA_OUT:
+        if card.rate(made) and draw(st.booleans()):
+            fees[made] = draw(st.integers(0, 90_000))
+    words = sorted({*card.grades, *card.terms.grade.names, *card.terms.grade.reach, "no such grade"})
     demand = Demand(
         input_tokens=draw(st.sampled_from(CLIFFS) | st.integers(0, 2 * WINDOW)),
         whole_context=draw(st.booleans()),
@@ -39,6 +56,7 @@ def calls(draw: st.DrawFn) -> tuple[RateCard, Demand, Usage, int]:
         tier=draw(st.sampled_from(sorted(terms.tier.reach))),
         speed=draw(st.sampled_from(sorted(terms.speed.reach))),
         geo=draw(st.sampled_from(sorted(terms.geo.reach))),
+        grade=draw(st.sampled_from(words)),
         most=fees,
     )
     limit = draw(st.integers(0, 130_000))
@@ -51,7 +69,7 @@ def usages(draw: st.DrawFn, card: RateCard, demand: Demand, limit: int) -> Usage
     prompt = most if draw(st.booleans()) else draw(st.integers(0, most))
     unknown = {"5m"} if demand.cache_ttls else set[str]()
     written = [CACHE_WRITES[ttl] for ttl in sorted(demand.cache_ttls | card.implicit_ttls | unknown)]
-    sides = ["input_tokens", "cache_read_tokens", "audio_in_tokens", "image_in_tokens", *written]
+    sides = [*INPUT_SIDE, *written]
     counts: dict[str, int] = {}
     for side in draw(st.permutations([name for name in sides if card.rate(name)])):
         counts[side] = draw(st.sampled_from((0, prompt)) | st.integers(0, prompt))
@@ -60,12 +78,15 @@ def usages(draw: st.DrawFn, card: RateCard, demand: Demand, limit: int) -> Usage
     if card.rate("output_tokens"):
         counts["output_tokens"] = draw(st.sampled_from((0, room)) | st.integers(0, room))
         counts["reasoning_tokens"] = draw(st.integers(0, counts["output_tokens"]))
-        counts["audio_out_tokens"] = draw(st.sampled_from((0, room - counts["output_tokens"])))
-    counts |= {fee: draw(st.sampled_from((0, uses))) for fee, uses in demand.most.items()}
+        side = draw(st.sampled_from(MEDIA_OUT))
+        counts[side] = draw(st.sampled_from((0, room - counts["output_tokens"])))
+    for fee, uses in demand.most.items():
+        counts[fee] = counts.get(fee, 0) + draw(st.sampled_from((0, uses)))
     return Usage(
         tier=draw(st.sampled_from(card.terms.tier.reach[demand.tier])),
         speed=draw(st.sampled_from(card.terms.speed.reach[demand.speed])),
         geo=draw(st.sampled_from(card.terms.geo.reach[demand.geo])),
+        grade=draw(st.sampled_from(card._grades_of(demand.grade))),  # pyright: ignore[reportPrivateUsage]
         **counts,  # pyright: ignore[reportArgumentType]
     )
 

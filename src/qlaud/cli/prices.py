@@ -41,6 +41,7 @@ def show(
     for card in cards:
         until = f" to {card.until_day}" if card.until_day else ""
         since = f"from {card.from_day}" if card.from_day else "always"
+        since += f", {card.hours} UTC" if card.hours else ""
         force = "in force" if card.in_force else "not in force"
         typer.echo(
             f"{card.provider} {card.model}: {since}{until}, {force}; {card.source}, verified {card.verified}"
@@ -106,7 +107,7 @@ def _difference(one: Difference) -> str:
 
 
 def _context(band: ShownBand) -> str:
-    words = [word for word in (band.tier, band.speed, band.geo) if word]
+    words = [word for word in (band.tier, band.speed, band.geo, band.grade) if word]
     if band.from_tokens:
         words.append(f"prompt from {band.from_tokens:,} tokens")
     return ", ".join(words) or NOTHING

@@ -10,7 +10,8 @@ from difflib import SequenceMatcher
 from heapq import nlargest
 
 from qlaud.core.errors import ModelNotFound
-from qlaud.core.pricing import RateCard, card_in_force
+from qlaud.core.price_book import card_in_force
+from qlaud.core.pricing import RateCard
 
 NEAREST = 3
 _LONGEST_GUESS = 64
@@ -27,14 +28,14 @@ class Host:
     wires: tuple[str, ...]
     """The wire formats the provider speaks for this model, the native one first."""
     cards: tuple[RateCard, ...] = ()
-    """Dated prices, newest first; empty means no price."""
+    """Dated prices, newest first, those of some hours before the one of all; empty means no price."""
     native_names: frozenset[str] = frozenset()
     """Other ids the provider itself takes for this model (dated ones), lower case."""
     quirks: frozenset[str] = frozenset()
     """Switches of this model at this provider, on top of the provider's own."""
 
     def card_at(self, at_ms: int) -> RateCard | None:
-        """The price in force at `at_ms`, or None."""
+        """The price in force when a request begins at `at_ms`, or None."""
         return card_in_force(self.cards, at_ms)
 
     def upstream_name(self, asked: str) -> str:
@@ -61,6 +62,10 @@ class Model:
     """The most output tokens a call may ask for; 0 where there is no such limit (media, embeddings)."""
     default_max_tokens: int = 0
     """Written where a surface demands a limit and the caller gave none."""
+    deprecated: str = ""
+    """The day the provider stops serving it, ISO; empty when none is announced. It may lie in the past."""
+    replaced_by: str = ""
+    """The slug its provider names for the time after; empty when none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,31 +1,34 @@
 """The one pricing function: usage in, money out; and the bound on it before a call leaves.
 
-A `RateCard` is the price of one model at one provider from one moment on. It holds a line of bands for every
-context a price may depend on (service tier, speed, geography). What a call cost is read from the context *as
-answered*; what it may cost at most covers every context the answer may bring, given what was asked. Both come
-from the same bands, so `charge(usage) <= worst(demand)` holds for every usage that fits the demand.
+A `RateCard` is the price of one model at one provider from one moment on, perhaps in some hours of the week only.
+It holds a line of bands for every context a price may depend on (service tier, speed, geography, grade). What a
+call cost is read from the context *as answered*; what it may cost at most covers every context the answer may
+bring, given what was asked. Both come from the same bands, so `charge(usage) <= worst(demand)` holds for every
+usage that fits the demand.
 
 Invariants: integers only; one rounding (up) per amount; a quantity without a price raises NotPriced, it is never
-free. When an answer names a model other than the one asked (a dated id of the family), the caller prices by the
-answered model's card if the book has one, else by the card of the model asked.
+free. A grade that a card with grades does not know costs what the dearest of them costs. Where a provider says
+itself what a call costs and its price file trusts it, that is charged, and the sum by our list is kept beside it;
+a cost of 0 is no such word. When an answer names a model other than the one asked (a dated id of the family), the
+caller prices by the answered model's card if the book has one, else by the card of the model asked.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import product
 
 from msgspec import Struct
 
 from qlaud.core.demand import Demand, Worst
-from qlaud.core.money import MARKUP_BASE_BP, PICOS_PER_MICRO, Micros
+from qlaud.core.hours import Hours
+from qlaud.core.money import MARKUP_BASE_BP, PICOS_PER_MICRO, Micros, with_markup
 from qlaud.core.rates import CACHE_WRITES, Band, Rate
 from qlaud.core.usage import Usage
 
-LineKey = tuple[str, str, str]
-"""Tier, speed, geo, in the card's own names; "" is the standard one."""
-STANDARD: LineKey = ("", "", "")
-
-_DATED = re.compile(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d)\Z")
+LineKey = tuple[str, str, str, str]
+"""Tier, speed, geo, grade, in the card's own names; "" is the standard one."""
+STANDARD: LineKey = ("", "", "", "")
 
 
 class NotPriced(Exception):
@@ -55,6 +58,8 @@ class Terms:
     tier: Axis = field(default_factory=Axis)
     speed: Axis = field(default_factory=Axis)
     geo: Axis = field(default_factory=Axis)
+    grade: Axis = field(default_factory=Axis)
+    """Size, quality, resolution, search context. A word that is no grade of a card may cost as much as any of them."""
 
 
 class Charge(Struct, frozen=True, gc=False):
@@ -64,7 +69,9 @@ class Charge(Struct, frozen=True, gc=False):
     """With markup: what is posted."""
     provider_cost_micros: Micros
     assumed: tuple[str, ...] = ()
-    """Context words the card does not know, billed at the standard line: worth a metric."""
+    """Context words the card does not know, billed at the standard line (grades: the dearest): worth a metric."""
+    listed_micros: Micros | None = None
+    """Where the provider's own word was charged: what our list says, without markup; None where it cannot say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +92,17 @@ class RateCard:
     """Where the prices come from, for people."""
     verified: str = ""
     """The day somebody compared them with the provider's page, ISO; empty when unknown."""
+    hours: Hours | None = None
+    """When it applies; None is always. Such a card comes beside one without hours, from the same moment on."""
+    vendor_cost: bool = False
+    """The provider says what a call costs (`Usage.vendor_cost_picos`), and that is what it bills."""
+    grades: tuple[str, ...] = field(init=False)
+    """Of all lines, sorted; "" is always there."""
 
     def __post_init__(self) -> None:
-        if STANDARD not in self.lines:
+        grades = tuple(sorted({key[3] for key in self.lines} | {""}))
+        object.__setattr__(self, "grades", grades)
+        if any(("", "", "", grade) not in self.lines for grade in grades):
             raise ValueError(f"{self.provider} {self.model}: no standard line")
         for bands in self.lines.values():
             starts = [band.starts_at for band in bands]
@@ -95,24 +110,27 @@ class RateCard:
                 raise ValueError(f"{self.provider} {self.model}: bands must rise from 0")
 
     def charge(self, usage: Usage, markup_bp: int = 0) -> Charge:
-        """What `usage` costs. Raises NotPriced when something used has no price."""
+        """What `usage` costs. Raises NotPriced when something used has no price and the provider says no cost."""
+        if self.vendor_cost and usage.vendor_cost_picos > 0:
+            return self._as_told(usage, markup_bp)
         band, assumed = self._band(usage)
         cost = self._exact(band, usage)
         per_micro = PICOS_PER_MICRO * band.per
         provider_cost = -(-cost // per_micro)
         if not markup_bp:
             return Charge(Micros(provider_cost), Micros(provider_cost), assumed)
-        with_markup = -(-cost * (MARKUP_BASE_BP + markup_bp) // (MARKUP_BASE_BP * per_micro))
-        return Charge(Micros(with_markup), Micros(provider_cost), assumed)
+        marked_up = -(-cost * (MARKUP_BASE_BP + markup_bp) // (MARKUP_BASE_BP * per_micro))
+        return Charge(Micros(marked_up), Micros(provider_cost), assumed)
 
     def cost_picos(self, usage: Usage) -> int:
-        """What `usage` costs without markup, rounded up to a whole pico. Raises NotPriced."""
+        """What `usage` costs by the list, without markup, rounded up to a whole pico. Raises NotPriced."""
         band, _ = self._band(usage)
         return -(-self._exact(band, usage) // band.per)
 
     def worst(self, demand: Demand, *, context_window: int | None = None, markup_bp: int = 0) -> Worst:
         """The bound of the contract, section 6.2. `context_window` None means unknown: input is not clipped.
 
+        Also where the provider says itself what a call costs: before the call, only the list is known.
         Raises NotPriced for a tier, speed or fee without a price, or whole-context input of unknown size.
         """
         if demand.whole_context:
@@ -139,47 +157,72 @@ class RateCard:
         """The rate of a quantity in the first band of a line, or None. For catalogs and reports."""
         return self.lines[key][0].rates.get(quantity)
 
-    def _band(self, usage: Usage) -> tuple[Band, tuple[str, ...]]:
-        assumed: tuple[str, ...] = ()
-        if usage.tier or usage.speed or usage.geo:
-            bands, assumed = self._answered(usage)
-        else:
-            bands = self.lines[STANDARD]
-        if len(bands) == 1:
-            return bands[0], assumed
-        prompt = usage.prompt_tokens
-        return next(band for band in reversed(bands) if band.starts_at <= prompt), assumed
+    def _as_told(self, usage: Usage, markup_bp: int) -> Charge:
+        told = usage.vendor_cost_picos
+        assumed, listed = (), None
+        try:
+            band, assumed = self._band(usage)
+            listed = with_markup(-(-self._exact(band, usage) // band.per), 0)
+        except NotPriced:
+            pass  # the provider's word needs no list
+        return Charge(with_markup(told, markup_bp), with_markup(told, 0), assumed, listed)
 
-    def _answered(self, usage: Usage) -> tuple[tuple[Band, ...], tuple[str, ...]]:
-        terms = self.terms
-        key = (
-            terms.tier.names.get(usage.tier, usage.tier),
-            terms.speed.names.get(usage.speed, usage.speed),
-            terms.geo.names.get(usage.geo, usage.geo),
+    def _band(self, usage: Usage) -> tuple[Band, tuple[str, ...]]:
+        if not (usage.tier or usage.speed or usage.geo or usage.grade):
+            return _band_at(self.lines[STANDARD], usage), ()
+        grade = self.terms.grade.names.get(usage.grade, usage.grade)
+        if grade in self.grades:
+            bands, assumed = self._answered(usage, grade)
+            return _band_at(bands, usage), assumed
+        answered = [self._answered(usage, known) for known in self.grades]
+        band, assumed = max(
+            ((_band_at(bands, usage), assumed) for bands, assumed in answered),
+            key=lambda found: Fraction(self._exact(found[0], usage), found[0].per),
         )
+        return band, (*assumed, usage.grade) if len(self.grades) > 1 else assumed
+
+    def _answered(self, usage: Usage, grade: str) -> tuple[tuple[Band, ...], tuple[str, ...]]:
+        """The bands of the context as answered, the grade as given, and the words that had no line."""
+        terms = self.terms
+        tier = terms.tier.names.get(usage.tier, usage.tier)
+        speed = terms.speed.names.get(usage.speed, usage.speed)
+        geo = terms.geo.names.get(usage.geo, usage.geo)
+        key = (tier, speed, geo, grade)
         bands = self.lines.get(key)
         if bands is not None:
             return bands, ()
-        tier, speed, geo = key
-        for known in (("", speed, geo), (tier, "", geo), (tier, speed, ""), ("", "", geo), ("", speed, "")):
-            if known in self.lines:
-                return self.lines[known], _dropped(key, known, terms)
-        return self.lines[STANDARD], _dropped(key, STANDARD, terms)
+        for found in (
+            ("", speed, geo, grade),
+            (tier, "", geo, grade),
+            (tier, speed, "", grade),
+            ("", "", geo, grade),
+            ("", speed, "", grade),
+            ("", "", "", grade),
+        ):
+            if found in self.lines:
+                return self.lines[found], _dropped(key, found, terms)
+        raise ValueError(f"{self.provider} {self.model}: no standard line of grade {grade}")
 
     def _reachable(self, demand: Demand) -> Iterable[tuple[Band, ...]]:
-        keys = [
-            (tier, speed, geo)
-            for tier in self._reach(self.terms.tier, demand.tier, "service tier")
-            for speed in self._reach(self.terms.speed, demand.speed, "speed")
-            for geo in self._reach(self.terms.geo, demand.geo, "geography")
-        ]
-        for tier, speed, geo in keys:
-            bands = self.lines.get((tier, speed, geo))
+        for tier, speed, geo, grade in product(
+            self._reach(self.terms.tier, demand.tier, "service tier"),
+            self._reach(self.terms.speed, demand.speed, "speed"),
+            self._reach(self.terms.geo, demand.geo, "geography"),
+            self._grades_of(demand.grade),
+        ):
+            bands = self.lines.get((tier, speed, geo, grade))
             if bands is None and tier in self.terms.tier.optional:
-                bands = self.lines.get(("", speed, geo))
+                bands = self.lines.get(("", speed, geo, grade))
             if bands is None:
                 raise NotPriced(self.provider, self.model, f"`{tier or speed or geo}`")
             yield bands
+
+    def _grades_of(self, asked: str) -> tuple[str, ...]:
+        """The grades an answer may be billed at: those the word stands for, or any where it is none of the card's."""
+        axis = self.terms.grade
+        words = axis.reach.get(asked, (axis.names.get(asked, asked),))
+        known = tuple(word for word in words if word in self.grades)
+        return known if len(known) == len(words) else self.grades
 
     def _reach(self, axis: Axis, asked: str, what: str) -> tuple[str, ...]:
         reached = axis.reach.get(asked)
@@ -213,6 +256,14 @@ class RateCard:
         return cost
 
 
+def _band_at(bands: tuple[Band, ...], usage: Usage) -> Band:
+    """The band of the prompt's length."""
+    if len(bands) == 1:
+        return bands[0]
+    prompt = usage.prompt_tokens
+    return next(band for band in reversed(bands) if band.starts_at <= prompt)
+
+
 def _dropped(asked: LineKey, found: LineKey, terms: Terms) -> tuple[str, ...]:
     """The words that had no line; discounts a card does not give are not worth a word."""
     return tuple(
@@ -220,44 +271,3 @@ def _dropped(asked: LineKey, found: LineKey, terms: Terms) -> tuple[str, ...]:
         for word, kept in zip(asked, found, strict=True)
         if word != kept and word not in terms.tier.optional
     )
-
-
-class PriceBook:
-    """Rate cards by provider and model id, dated. Immutable."""
-
-    __slots__ = ("_cards", "version")
-
-    def __init__(self, version: str, cards: Mapping[tuple[str, str], Sequence[RateCard]]) -> None:
-        self.version = version
-        self._cards = {
-            (provider, model.lower()): tuple(sorted(dated, key=lambda card: -card.from_ms))
-            for (provider, model), dated in cards.items()
-        }
-
-    def cards(self, provider: str, model: str) -> tuple[RateCard, ...]:
-        """Every card of a model, newest first; empty when unknown.
-
-        A dated id (`-20251001`, `-2025-10-01`, `@20251001`) that the book does not list is the id without its
-        date. No other prefix ever matches: `x-4-8` is not `x-4`.
-        """
-        name = model.lower()
-        found = self._cards.get((provider, name))
-        if found is None and (dated := _DATED.search(name)):
-            found = self._cards.get((provider, name[: dated.start()]))
-        return found or ()
-
-    def card(self, provider: str, model: str, at_ms: int) -> RateCard | None:
-        """The card in force at `at_ms`, or None when the model has no price then."""
-        return card_in_force(self.cards(provider, model), at_ms)
-
-    def models(self, provider: str) -> tuple[str, ...]:
-        """Every model id with a price at a provider, in lower case, sorted."""
-        return tuple(sorted(model for owner, model in self._cards if owner == provider))
-
-
-def card_in_force(newest_first: Sequence[RateCard], at_ms: int) -> RateCard | None:
-    """The newest card that has begun at `at_ms`."""
-    for card in newest_first:
-        if card.from_ms <= at_ms:
-            return card
-    return None

@@ -22,6 +22,7 @@ PICOS_PER_USD = MICROS_PER_USD * PICOS_PER_MICRO
 
 PARENTS: Mapping[str, tuple[str, ...]] = {
     "cache_read_tokens": ("input_tokens",),
+    "cache_read_explicit_tokens": ("cache_read_tokens", "input_tokens"),
     "cache_write_5m_tokens": ("cache_write_30m_tokens", "input_tokens"),
     "cache_write_30m_tokens": ("cache_write_5m_tokens", "input_tokens"),
     "cache_write_1h_tokens": ("cache_write_5m_tokens", "cache_write_30m_tokens", "input_tokens"),
@@ -36,6 +37,8 @@ PARENTS: Mapping[str, tuple[str, ...]] = {
     "audio_cache_read_tokens": ("audio_in_tokens", "cache_read_tokens", "input_tokens"),
     "audio_out_tokens": ("output_tokens",),
     "image_in_tokens": ("input_tokens",),
+    "image_cache_read_tokens": ("image_in_tokens", "cache_read_tokens", "input_tokens"),
+    "video_in_tokens": ("image_in_tokens", "input_tokens"),
     "image_out_tokens": ("output_tokens",),
     "video_out_tokens": ("output_tokens",),
 }
@@ -45,9 +48,12 @@ parent: using one that has no price is an error, never free."""
 INPUT_SIDE = (
     "input_tokens",
     "cache_read_tokens",
+    "cache_read_explicit_tokens",
     "audio_in_tokens",
     "audio_cache_read_tokens",
     "image_in_tokens",
+    "image_cache_read_tokens",
+    "video_in_tokens",
 )
 """What any token of a prompt may be billed as, cache writes aside."""
 OUTPUT_SIDE = (
@@ -82,6 +88,11 @@ class Rate:
     def of_usd(dollars: Decimal | Fraction | int, units: int) -> "Rate":
         """The rate of `dollars` for `units` units. Exact: $0.0043 for 60_000 ms stays a fraction."""
         return _rate(Fraction(dollars) * PICOS_PER_USD / units)
+
+    @staticmethod
+    def of_picos(exact: Fraction) -> "Rate":
+        """The rate of that many picos a unit."""
+        return _rate(exact)
 
     def times(self, factor: Fraction) -> "Rate":
         """This rate multiplied, exact."""

@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 
 from qlaud.core.catalog import Catalog, Host, Model
-from qlaud.core.pricing import PriceBook, RateCard
+from qlaud.core.price_book import PriceBook
+from qlaud.core.pricing import RateCard
 from qlaud.core.providers import Registry
 from qlaud.providers.model_files import ModelFile, ModelsFile, TraitsFile, read_model_files
 from qlaud.providers.pricebook import PricedModel, Prices, load_prices

@@ -6,7 +6,7 @@ an operator's. A model's cards begin wherever any of these says that a price cha
 
 import hashlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -15,21 +15,15 @@ import msgspec
 
 from qlaud.core.rates import CACHE_WRITES
 from qlaud.providers.model_files import known_ids
-from qlaud.providers.price_overlay import (
-    EVERY_MODEL,
-    ChangeFile,
-    ModelFile,
-    OverlayFile,
-    changed,
-    day_ms,
-    own_lines,
-    read_overlay,
-)
+from qlaud.providers.price_lines import changed, day_ms, own_lines, read_overlay, to_hours_row
+from qlaud.providers.price_overlay import EVERY_MODEL, ChangeFile, ModelFile, OverlayFile
 from qlaud.providers.price_rows import (
     EXIT_BAD_FILE,
     FORMAT,
     AxisRow,
     CardRow,
+    HoursRow,
+    LineRow,
     Lines,
     ModelRow,
     ProviderRow,
@@ -52,6 +46,8 @@ class _Draft:
     seed: SeedModel | None = None
     own: ModelFile | None = None
     names: set[str] = field(default_factory=lambda: set[str]())
+    hours: Mapping[str, HoursRow] = field(default_factory=lambda: dict[str, HoursRow]())
+    """By name, as its file defines them."""
     changes: list[ChangeFile] = field(default_factory=lambda: list[ChangeFile]())
 
     def moments_ms(self) -> list[int]:
@@ -62,26 +58,39 @@ class _Draft:
             moments |= {day_ms(change.from_day), day_ms(change.until)}
         return sorted(moments)
 
-    def lines_at(self, at_ms: int) -> Lines:
+    def lines_at(self, at_ms: int, hours: str = "") -> Lines:
+        """Its lines as of a moment, in those hours; empty when there is no price for them."""
         lines: Lines = {}
         if self.own:
-            begun = [price for price in self.own.prices if day_ms(price.from_day) <= at_ms]
-            if begun:
-                lines = own_lines(max(begun, key=lambda price: day_ms(price.from_day)))
-        elif self.seed:
+            lines = _own_lines_at(self.own, at_ms, hours)
+        elif self.seed and not hours:
             lines = self.seed.lines_at(at_ms)
         for change in self.changes:
             if day_ms(change.from_day) <= at_ms and (change.until is None or at_ms < day_ms(change.until)):
-                lines = changed(lines, change) if lines or change.rates else lines
+                lines = changed(lines, change) if lines or (change.rates and not hours) else lines
         return lines
 
     def cards(self) -> list[CardRow]:
         cards: list[CardRow] = []
+        before: list[tuple[str, list[LineRow]]] = []
         for at_ms in self.moments_ms():
-            rows = to_line_rows(self.lines_at(at_ms))
-            if rows and (not cards or cards[-1].lines != rows):
-                cards.append(CardRow(at_ms, self.source, self.verified, rows))
+            made = [(name, to_line_rows(self.lines_at(at_ms, name))) for name in (*self.hours, "")]
+            if made != before:
+                cards += [
+                    CardRow(at_ms, self.source, self.verified, rows, self.hours.get(name))
+                    for name, rows in made
+                    if rows
+                ]
+            before = made
         return cards
+
+
+def _own_lines_at(model: ModelFile, at_ms: int, hours: str) -> Lines:
+    """The newest price of these hours that has begun, unless a newer one without hours ended it."""
+    begun = [price for price in model.prices if day_ms(price.from_day) <= at_ms]
+    always = max((day_ms(price.from_day) for price in begun if not price.hours), default=0)
+    meant = [price for price in begun if price.hours == hours and day_ms(price.from_day) >= always]
+    return own_lines(max(meant, key=lambda price: day_ms(price.from_day))) if meant else {}
 
 
 def compile_sheet(price_files: Sequence[Traversable], *, known: dict[str, frozenset[str]]) -> Sheet:
@@ -96,7 +105,7 @@ def compile_sheet(price_files: Sequence[Traversable], *, known: dict[str, frozen
         for draft in _seeded(file, overlay, left_out):
             drafts[draft.provider, draft.id.lower()] = draft
         for model in overlay.model:
-            drafts[overlay.provider, model.id.lower()] = _own(overlay.provider, model)
+            drafts[overlay.provider, model.id.lower()] = _own(overlay, model)
     for file, overlay in overlays:
         _attach(file, overlay, drafts)
     _name(drafts, known)
@@ -130,11 +139,15 @@ def _seeded(file: Traversable, overlay: OverlayFile, left_out: list[str]) -> Ite
             overlay.seed.provider,
             cache_write=CACHE_WRITES[overlay.seed.cache_write],
             skip=frozenset(overlay.seed.skip),
+            only=overlay.seed.only,
         )
     except LookupError as error:
         raise BadFile(str(file), f"seed.provider: {error}") from None
     source, verified = f"genai-prices {seed_version()}", overlay.seed.verified.isoformat()
+    replaced = {model.id.lower() for model in overlay.model}
     for model in models:
+        if model.id.lower() in replaced:
+            continue
         if has_hours(model):
             left_out.append(f"{overlay.provider} {model.id}: its price depends on the time of day")
             continue
@@ -142,9 +155,21 @@ def _seeded(file: Traversable, overlay: OverlayFile, left_out: list[str]) -> Ite
         yield _Draft(overlay.provider, model.id, source, verified, seed=model, names=set(model.names()))
 
 
-def _own(provider: str, model: ModelFile) -> _Draft:
+def _own(overlay: OverlayFile, model: ModelFile) -> _Draft:
     names = {name.lower() for name in model.names}
-    return _Draft(provider, model.id, model.source, model.verified.isoformat(), own=model, names=names)
+    hours = {
+        name: to_hours_row(overlay.hours[name])
+        for name in sorted({price.hours for price in model.prices if price.hours})
+    }
+    return _Draft(
+        overlay.provider,
+        model.id,
+        model.source,
+        model.verified.isoformat(),
+        own=model,
+        names=names,
+        hours=hours,
+    )
 
 
 def _attach(file: Traversable, overlay: OverlayFile, drafts: dict[tuple[str, str], _Draft]) -> None:
@@ -179,7 +204,7 @@ def _name(drafts: dict[tuple[str, str], _Draft], known: dict[str, frozenset[str]
 def _providers(overlays: Sequence[OverlayFile]) -> dict[str, ProviderRow]:
     rows: dict[str, ProviderRow] = {}
     for overlay in overlays:
-        before = rows.get(overlay.provider, ProviderRow(TermsRow(), []))
+        before = rows.get(overlay.provider, ProviderRow(TermsRow(), [], vendor_cost=False))
         rows[overlay.provider] = ProviderRow(
             TermsRow(
                 *(
@@ -188,12 +213,13 @@ def _providers(overlays: Sequence[OverlayFile]) -> dict[str, ProviderRow]:
                 )
             ),
             overlay.implicit_writes or before.implicit_writes,
+            overlay.vendor_cost or before.vendor_cost,
         )
     return rows
 
 
-def _axes(terms: TermsRow) -> tuple[AxisRow, AxisRow, AxisRow]:
-    return terms.tier, terms.speed, terms.geo
+def _axes(terms: TermsRow) -> tuple[AxisRow, AxisRow, AxisRow, AxisRow]:
+    return terms.tier, terms.speed, terms.geo, terms.grade
 
 
 def _version(overlays: Sequence[tuple[Traversable, OverlayFile]], rows: list[ModelRow]) -> str:

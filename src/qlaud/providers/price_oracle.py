@@ -9,11 +9,12 @@ from fractions import Fraction
 import genai_prices
 
 from qlaud.core.clock import MS_PER_S
-from qlaud.core.pricing import NotPriced, PriceBook
+from qlaud.core.price_book import PriceBook
+from qlaud.core.pricing import NotPriced
 from qlaud.core.rates import PICOS_PER_USD
 from qlaud.core.usage import Usage
 from qlaud.providers.price_overlay import OverlayFile
-from qlaud.providers.price_seed import seed_models
+from qlaud.providers.price_seed import has_hours, seed_models
 from qlaud.providers.pricebook import Prices
 
 SAMPLES: Mapping[str, Usage] = {
@@ -114,8 +115,11 @@ def differences(overlay: OverlayFile, prices: Prices, *, at_ms: int) -> Iterator
     if overlay.seed is None:
         return
     own = {model.id.lower() for model in overlay.model}
-    for model in seed_models(overlay.seed.provider, cache_write="", skip=frozenset(overlay.seed.skip)):
-        if model.id.lower() in own:
+    seeded = seed_models(
+        overlay.seed.provider, cache_write="", skip=frozenset(overlay.seed.skip), only=overlay.seed.only
+    )
+    for model in seeded:
+        if model.id.lower() in own or has_hours(model):
             continue
         for sample, usage in SAMPLES.items():
             theirs = oracle_picos(overlay.seed.provider, model.id, usage, at_ms)

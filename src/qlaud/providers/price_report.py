@@ -11,18 +11,20 @@ from pathlib import Path
 
 from qlaud.core.catalog import Catalog
 from qlaud.core.clock import MS_PER_DAY, MS_PER_S
+from qlaud.core.hours import Hours
 from qlaud.core.pricing import RateCard
 from qlaud.core.rates import Band
 from qlaud.core.usage import QUANTITIES
 from qlaud.providers.price_compile import price_files
+from qlaud.providers.price_lines import read_overlay
 from qlaud.providers.price_oracle import Difference, differences, reason
-from qlaud.providers.price_overlay import read_overlay
 from qlaud.providers.pricebook import Prices
 
 MAX_AGE_DAYS = 45
 """A price that nobody looked at for longer raises the alarm: list prices changed monthly in 2026."""
 
 _UNITS = {"_ms": (60_000, "minute"), "_tokens": (1_000_000, "million"), "characters": (1_000_000, "million")}
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FEE_UNIT = (1000, "thousand")
 BUILT_IN = "built in"
 """The source of the simulator's prices, which do not age."""
@@ -47,6 +49,7 @@ class ShownBand:
     tier: str
     speed: str
     geo: str
+    grade: str
     from_tokens: int
     rates: tuple[ShownRate, ...]
 
@@ -63,6 +66,8 @@ class ShownCard:
     source: str
     verified: str
     in_force: bool
+    hours: str
+    """When it applies, in UTC: `mon tue 01:00-04:00 06:00-10:00`; empty: always."""
     bands: tuple[ShownBand, ...]
 
 
@@ -93,10 +98,10 @@ class Check:
 def show(catalog: Catalog, model: str, *, at_ms: int) -> tuple[ShownCard, ...]:
     """Every dated price of a model at every host, newest first. Raises ModelNotFound."""
     return tuple(
-        _shown(card, cards[at - 1] if at else None, host.card_at(at_ms) is card)
+        _shown(card, min(later, default=0), host.card_at(at_ms) is card)
         for host in catalog.resolve(model).hosts
-        for cards in (host.cards,)
-        for at, card in enumerate(cards)
+        for card in host.cards
+        for later in ([other.from_ms for other in host.cards if other.from_ms > card.from_ms],)
     )
 
 
@@ -143,21 +148,32 @@ def _verified(catalog: Catalog, at_ms: int) -> Iterator[tuple[date, str]]:
                 yield day, f"{card.provider} {model.slug}"
 
 
-def _shown(card: RateCard, newer: RateCard | None, in_force: bool) -> ShownCard:
+def _shown(card: RateCard, until_ms: int, in_force: bool) -> ShownCard:
     return ShownCard(
         provider=card.provider,
         model=card.model,
         from_day=_day(card.from_ms) if card.from_ms else None,
-        until_day=_day(newer.from_ms) if newer else None,
+        until_day=_day(until_ms) if until_ms else None,
         source=card.source,
         verified=card.verified,
         in_force=in_force,
+        hours=_hours(card.hours) if card.hours else "",
         bands=tuple(
             ShownBand(*key, band.starts_at, tuple(_rates(band)))
             for key in sorted(card.lines)
             for band in card.lines[key]
         ),
     )
+
+
+def _hours(hours: Hours) -> str:
+    days = " ".join(name for at, name in enumerate(_DAYS) if at in hours.weekdays)
+    windows = " ".join(f"{_clock(start)}-{_clock(end)}" for start, end in hours.windows)
+    return f"{days} {windows}" + (f", not on {len(hours.not_on)} holidays" if hours.not_on else "")
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
 def _rates(band: Band) -> Iterator[ShownRate]:

@@ -9,7 +9,7 @@ import msgspec
 from qlaud.core.pricing import LineKey
 from qlaud.core.rates import Rate
 
-FORMAT = 1
+FORMAT = 2
 EXIT_BAD_FILE = 3
 """How the compiling child says that a price file is to blame."""
 
@@ -31,16 +31,26 @@ class LineRow(msgspec.Struct, frozen=True, array_like=True):
     tier: str
     speed: str
     geo: str
+    grade: str
     bands: list[BandRow]
 
 
+class HoursRow(msgspec.Struct, frozen=True, array_like=True):
+    """`core.hours.Hours`."""
+
+    windows: list[tuple[int, int]]
+    weekdays: list[int]
+    not_on: list[int]
+
+
 class CardRow(msgspec.Struct, frozen=True, array_like=True):
-    """The prices of a model from a moment on."""
+    """The prices of a model from a moment on, `hours` None: always."""
 
     from_ms: int
     source: str
     verified: str
     lines: list[LineRow]
+    hours: HoursRow | None
 
 
 class ModelRow(msgspec.Struct, frozen=True, array_like=True):
@@ -68,6 +78,7 @@ class TermsRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tier: AxisRow = AxisRow()
     speed: AxisRow = AxisRow()
     geo: AxisRow = AxisRow()
+    grade: AxisRow = AxisRow()
 
 
 class ProviderRow(msgspec.Struct, frozen=True):
@@ -75,6 +86,7 @@ class ProviderRow(msgspec.Struct, frozen=True):
 
     terms: TermsRow
     implicit_writes: list[str]
+    vendor_cost: bool
 
 
 class Sheet(msgspec.Struct, frozen=True):

@@ -33,16 +33,22 @@ QUANTITY_OF: dict[str, tuple[str, int]] = {
     "output_audio_mtok": ("audio_out_tokens", MILLION),
     "output_reasoning_mtok": ("reasoning_tokens", MILLION),
     "input_image_mtok": ("image_in_tokens", MILLION),
+    "cache_image_read_mtok": ("image_cache_read_tokens", MILLION),
+    "input_video_mtok": ("video_in_tokens", MILLION),
     "output_image_mtok": ("image_out_tokens", MILLION),
     "output_video_mtok": ("video_out_tokens", MILLION),
     "input_mchars": ("characters", MILLION),
     "web_searches_kcount": ("web_searches", 1000),
     "storage_searches_kcount": ("tool_calls", 1000),
     "audio_hours": ("audio_ms", MS_PER_HOUR),
+    "requests_kcount": ("calls", 1000),
+    "input_text_messages_kcount": ("calls", 1000),
+    "input_document_kpages": ("pages", 1000),
 }
 """Price key to our quantity and the units the price is for. `cache_write_mtok` depends on the provider."""
-SAID_TWICE = frozenset({"input_audio_hours"})
-"""Keys that repeat another (`audio_hours`) where both are given."""
+SAID_TWICE = frozenset({"input_audio_hours", "input_annotated_document_kpages", "output_citation_mtok"})
+"""Keys that repeat another (`audio_hours`) where both are given, or that our own files say in other words: a page
+with annotations is a grade of page (Mistral), a citation token costs what an input token does (Perplexity)."""
 
 _NEXT_VERSION = re.compile(r"\d|[-.]\d{1,2}(?!\d)")
 """What may not follow a prefix: another digit, or another part of a version."""
@@ -57,6 +63,8 @@ class SeedModel:
     """The quantity that the plain cache write is."""
     left_out: tuple[str, ...]
     """Price keys we have no quantity for."""
+    only: str = ""
+    """A pattern that every name must match; empty: any may."""
 
     @property
     def id(self) -> str:
@@ -65,7 +73,8 @@ class SeedModel:
 
     def names(self) -> frozenset[str]:
         """The exact ids its match clauses name, lower case."""
-        return frozenset(_equals(self.info.match)) - {self.info.id.lower()}
+        named = frozenset(_equals(self.info.match)) - {self.info.id.lower()}
+        return frozenset(name for name in named if _is_meant(name, self.only))
 
     def matches(self, known_id: str) -> bool:
         """Whether its clauses match an id we know; a prefix never matches across a version digit."""
@@ -125,24 +134,33 @@ def seed_version() -> str:
     return version("genai-prices")
 
 
-def seed_models(provider_id: str, *, cache_write: str, skip: frozenset[str]) -> list[SeedModel]:
-    """The models of a provider of the seed. Raises LookupError for an unknown provider."""
+def seed_models(
+    provider_id: str, *, cache_write: str, skip: frozenset[str], only: str = ""
+) -> list[SeedModel]:
+    """The models of a provider of the seed, `only` those whose whole id matches it.
+
+    Raises LookupError for an unknown provider.
+    """
     for provider in get_snapshot().providers:
         if provider.id == provider_id:
             return [
-                SeedModel(model, cache_write, tuple(sorted(_unknown_keys(model))))
+                SeedModel(model, cache_write, tuple(sorted(_unknown_keys(model))), only)
                 for model in provider.models
-                if model.id not in skip
+                if model.id not in skip and _is_meant(model.id, only)
             ]
     raise LookupError(f"genai-prices has no provider {provider_id}")
 
 
 def has_hours(model: SeedModel) -> bool:
-    """Whether its price depends on the time of day, which a card cannot say yet."""
+    """Whether its price depends on the time of day: ours to write, the seed knows neither weekdays nor holidays."""
     prices = model.info.prices
     dated: list[object] = [price.constraint for price in prices] if isinstance(prices, list) else []
     dated += [variant.constraint for variant in model.info.price_variants or ()]
     return any(isinstance(one, seed.TimeOfDateConstraint) for one in dated)
+
+
+def _is_meant(name: str, only: str) -> bool:
+    return not only or re.fullmatch(only, name, re.IGNORECASE) is not None
 
 
 def _price_at(value: Decimal | seed.TieredPrices, prompt: int) -> Decimal:
@@ -159,11 +177,11 @@ def _line_key(when: dict[str, str]) -> LineKey | None:
     """The line of a variant; None for the standard and for contexts of no interest."""
     match when:
         case {"processing": "batch", **rest} if not rest:
-            return ("batch", "", "")
+            return ("batch", "", "", "")
         case {"service_tier": tier, **rest} if not rest and tier != "default":
-            return ("priority" if tier == "fast" else tier, "", "")  # two words for one tier
+            return ("priority" if tier == "fast" else tier, "", "", "")  # two words for one tier
         case {"speed": speed, **rest} if not rest:
-            return ("", speed, "")
+            return ("", speed, "", "")
         case _:
             return None
 

@@ -20,9 +20,20 @@ from pathlib import Path
 
 import msgspec
 
-from qlaud.core.pricing import Axis, PriceBook, RateCard, Terms
+from qlaud.core.hours import Hours
+from qlaud.core.price_book import PriceBook
+from qlaud.core.pricing import STANDARD, Axis, RateCard, Terms
 from qlaud.core.rates import CACHE_WRITES, Band, Rate
-from qlaud.providers.price_rows import EXIT_BAD_FILE, FORMAT, AxisRow, CardRow, ModelRow, ProviderRow, Sheet
+from qlaud.providers.price_rows import (
+    EXIT_BAD_FILE,
+    FORMAT,
+    AxisRow,
+    CardRow,
+    HoursRow,
+    ModelRow,
+    ProviderRow,
+    Sheet,
+)
 from qlaud.providers.toml_files import BadFile, added, shipped
 
 COMPILE_TIMEOUT_S = 120.0
@@ -100,26 +111,31 @@ def _cards(row: ModelRow, sheet: Sheet) -> list[RateCard]:
 
 def _card(row: ModelRow, card: CardRow, provider: ProviderRow, book_version: str) -> RateCard:
     lines = {
-        (line.tier, line.speed, line.geo): tuple(
+        (line.tier, line.speed, line.geo, line.grade): tuple(
             Band.of(band.starts_at, {name: Rate(*rate) for name, rate in band.rates.items()})
             for band in line.bands
         )
         for line in card.lines
     }
-    stated = lines["", "", ""][0].stated
+    stated = lines[STANDARD][0].stated
+    terms = provider.terms
     return RateCard(
         provider=row.provider,
         model=row.id,
         version=book_version,
         lines=lines,
-        terms=Terms(
-            *(_axis(axis) for axis in (provider.terms.tier, provider.terms.speed, provider.terms.geo))
-        ),
+        terms=Terms(*(_axis(axis) for axis in (terms.tier, terms.speed, terms.geo, terms.grade))),
         from_ms=card.from_ms,
         implicit_ttls=frozenset(ttl for ttl in provider.implicit_writes if CACHE_WRITES[ttl] in stated),
         source=card.source,
         verified=card.verified,
+        hours=_hours(card.hours) if card.hours else None,
+        vendor_cost=provider.vendor_cost,
     )
+
+
+def _hours(row: HoursRow) -> Hours:
+    return Hours(tuple(row.windows), frozenset(row.weekdays), frozenset(row.not_on))
 
 
 def _axis(row: AxisRow) -> Axis:

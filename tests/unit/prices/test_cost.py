@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from qlaud.core.pricing import STANDARD, Axis, NotPriced, PriceBook, RateCard, Terms
+from qlaud.core.price_book import PriceBook
+from qlaud.core.pricing import STANDARD, Axis, NotPriced, RateCard, Terms
 from qlaud.core.rates import Band, Rate
 from qlaud.core.usage import Usage
 from qlaud.providers.pricebook import Prices
@@ -140,6 +141,10 @@ def test_a_rate_of_a_fraction_of_a_pico_does_not_drift() -> None:
         ("cache_write_5m_tokens", "input_tokens"),
         ("cache_write_1h_tokens", "cache_write_5m_tokens"),
         ("cache_write_5m_tokens", "cache_write_30m_tokens"),
+        ("cache_read_explicit_tokens", "cache_read_tokens"),
+        ("image_cache_read_tokens", "image_in_tokens"),
+        ("video_in_tokens", "image_in_tokens"),
+        ("video_in_tokens", "input_tokens"),
         ("cache_write_12h_tokens", "cache_write_30m_tokens"),
         ("audio_in_tokens", "input_tokens"),
         ("audio_cache_read_tokens", "audio_in_tokens"),
@@ -160,7 +165,15 @@ def test_a_stated_price_of_zero_is_free() -> None:
 
 
 @pytest.mark.parametrize(
-    "usage", [Usage(output_tokens=1), Usage(web_searches=1), Usage(characters=1), Usage(calls=1)]
+    "usage",
+    [
+        Usage(output_tokens=1),
+        Usage(web_searches=1),
+        Usage(characters=1),
+        Usage(calls=1),
+        Usage(images_in=1),
+        Usage(credits=1),
+    ],
 )
 def test_a_quantity_without_price_or_parent_is_an_error_never_free(usage: Usage) -> None:
     with pytest.raises(NotPriced, match="acme m has no price for"):

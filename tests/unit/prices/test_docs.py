@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from qlaud.core.usage import QUANTITIES
 from qlaud.providers import registry
 from qlaud.providers.model_files import ModelsFile
 from qlaud.providers.price_compile import compile_sheet
@@ -29,10 +30,14 @@ def test_the_examples_are_valid(examples: list[Path], monkeypatch: pytest.Monkey
     text = re.sub(r"\[seed\].*?\n\n", "", prices.read_text(), flags=re.DOTALL)
     text += '[[model]]\nid = "acme-1"\nsource = "s"\nverified = 2026-01-01\n'
     prices.write_text(text + '[[model.prices]]\nrates = { input_tokens = "1/M" }\n')
-    assert {row.id for row in compile_sheet([prices], known={}).models} == {"acme-1", "acme-2"}
+    assert {row.id for row in compile_sheet([prices], known={}).models} == {"acme-1", "acme-2", "acme-film"}
     assert msgspec.structs.asdict(read(models, ModelsFile))["provider"] == "acme"
     monkeypatch.setattr(registry, "shipped", lambda _: [provider])  # pyright: ignore[reportUnknownLambdaType]
     assert load_registry({"ACME_API_KEY": "k"}).provider("acme").configured
+
+
+def test_every_quantity_that_can_have_a_price_is_documented() -> None:
+    assert [name for name in QUANTITIES if not re.search(rf"\b{name}\b", TEXT)] == []
 
 
 def test_every_quirk_is_documented() -> None:

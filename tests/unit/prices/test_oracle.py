@@ -7,8 +7,9 @@ import pytest
 
 from qlaud.core.usage import Usage
 from qlaud.providers import price_oracle
+from qlaud.providers.price_lines import read_overlay
 from qlaud.providers.price_oracle import EXPECTED, SAMPLES, Difference, differences, oracle_picos, reason
-from qlaud.providers.price_overlay import OverlayFile, read_overlay
+from qlaud.providers.price_overlay import OverlayFile
 from qlaud.providers.pricebook import Prices
 from qlaud.providers.toml_files import shipped
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from qlaud.core.pricing import PriceBook
+from qlaud.core.price_book import PriceBook
 from qlaud.core.rates import Rate
 from qlaud.core.usage import Usage
 from qlaud.providers.price_compile import compile_sheet, price_files
-from qlaud.providers.price_overlay import read_overlay
+from qlaud.providers.price_lines import read_overlay
 from qlaud.providers.pricebook import prices_of
 from qlaud.providers.toml_files import BadFile
 
@@ -84,6 +84,16 @@ def test_rates_are_read_exactly(tmp_path: Path, quantity: str, text: str, rate: 
         (PRICE + 'lines = [{ tokens = "2", tier = "a", geo = "b" }]\n', "exactly one of `tier`"),
         (PRICE + 'lines = [{ tokens = "two", tier = "a" }]\n', "two"),
         (HEAD + 'implicit_writes = ["9m"]\n', "implicit_writes"),
+        (PRICE + 'lines = [{ grade = "a", rates = { images = "1" } }]\n', 'rates.images: "1" is not a rate'),
+        (PRICE + 'hours = "peak"\n', "m: unknown hours peak"),
+        (HEAD + '[hours.peak]\nwindows = ["1:00-2:00"]\n', '"1:00-2:00" is not a window'),
+        (HEAD + '[hours.peak]\nwindows = ["02:00-01:00"]\n', "hours: at least one window"),
+        (HEAD + '[hours.peak]\nwindows = ["00:00-01:00"]\ndays = ["Mon"]\n', "unknown days ['Mon']"),
+        (HEAD + '[seed]\nprovider = "openai"\nverified = 2026-01-01\nonly = "("\n', "unterminated"),
+        (
+            PRICE + "addons = [" + ",".join(f'{{ grade = "a{n}", rates = {{}} }}' for n in range(7)) + "]\n",
+            "addons: at most 6",
+        ),
         (HEAD + '[seed]\nprovider = "nobody"\nverified = 2026-01-01\n', "seed.provider"),
         (CHANGE.replace('models = ["m"]', 'models = ["other"]'), "change 1: models: no model other at acme"),
     ],
@@ -106,6 +116,78 @@ def test_bands_and_lines_multiply_tokens_but_not_fees(tmp_path: Path) -> None:
     assert micros(made, Usage(input_tokens=199, output_tokens=1, calls=1)) == 398 + 10 + 5000
     assert micros(made, Usage(input_tokens=200, output_tokens=1, calls=1)) == 800 + 15 + 5000
     assert micros(made, Usage(input_tokens=200, output_tokens=1, calls=1, tier="fast")) == 2400 + 45 + 5000
+
+
+def test_a_line_may_state_rates_of_its_own(tmp_path: Path) -> None:
+    made = book(
+        tmp_path,
+        MODEL
+        + '[[model.prices]]\nrates = { images = "0.02/1", images_in = "0.002/1", input_tokens = "1/M" }\nlines = [\n'
+        '  { grade = "high", rates = { images = "0.05/1" } },\n'
+        '  { tier = "batch", tokens = "0.5", rates = { images = "0.8 x images" } },\n]\n',
+    )
+    usage = Usage(images=1, images_in=1, input_tokens=1000)
+    card = made.card("acme", "m", 0)
+    assert card is not None
+    micros = {key: card.lines[key][0].cost(usage) for key in card.lines}
+    assert micros == {
+        ("", "", "", ""): 23_000_000_000,
+        ("", "", "", "high"): 53_000_000_000,
+        ("batch", "", "", ""): 18_500_000_000,
+        ("batch", "", "", "high"): 42_500_000_000,
+    }
+
+
+def test_what_comes_on_top_is_added_in_every_combination(tmp_path: Path) -> None:
+    made = book(
+        tmp_path,
+        MODEL + '[[model.prices]]\nrates = { audio_ms = "0.006/min" }\n'
+        'lines = [{ grade = "live", rates = { audio_ms = "0.01/min" } }]\n'
+        'addons = [{ grade = "redact", rates = { audio_ms = "0.002/min", calls = "1/1k" } },'
+        ' { grade = "diarize", rates = { audio_ms = "0.001/min" } }]\n',
+    )
+    card = made.card("acme", "m", 0)
+    assert card is not None
+    minute = {key[3]: bands[0].cost(Usage(audio_ms=60_000)) for key, bands in card.lines.items()}
+    per = {key[3]: bands[0].per for key, bands in card.lines.items()}
+    assert {grade: (cost or 0) // per[grade] for grade, cost in minute.items()} == {
+        "": 6_000_000_000,
+        "diarize": 7_000_000_000,
+        "redact": 8_000_000_000,
+        "diarize+redact": 9_000_000_000,
+        "live": 10_000_000_000,
+        "live+diarize": 11_000_000_000,
+        "live+redact": 12_000_000_000,
+        "live+diarize+redact": 13_000_000_000,
+    }
+    assert card.lines["", "", "", "redact"][0].rates["calls"] == Rate(1_000_000_000)
+    assert "calls" not in card.lines["", "", "", "diarize"][0].rates
+
+
+HOURS = (
+    '[hours.peak]\nwindows = ["01:00-04:00", "06:00-10:00"]\ndays = ["mon", "tue", "wed", "thu", "fri"]\n'
+    "not_on = [2026-06-02]\n"
+)
+
+
+def test_prices_follow_their_hours_and_a_newer_one_ends_them(tmp_path: Path) -> None:
+    made = book(
+        tmp_path,
+        HEAD + HOURS + PRICE.removeprefix(HEAD) + '[[model.prices]]\nfrom = 2026-05-01\nhours = "peak"\n'
+        'rates = { input_tokens = "4/M" }\n[[model.prices]]\nfrom = 2026-05-01\nrates = { input_tokens = "3/M" }\n'
+        '[[model.prices]]\nfrom = 2026-07-01\nrates = { input_tokens = "1/M" }\n'
+        '[[change]]\nmodels = ["m"]\nsource = "s"\nverified = 2026-01-01\nwhy = "w"\nrates = { pages = "1/1k" }\n',
+    )
+    moments = (
+        "2026-04-29T02:00",
+        "2026-06-01T02:00",
+        "2026-06-01T05:00",
+        "2026-06-02T02:00",
+        "2026-06-06T02:00",
+        "2026-07-01T02:00",
+    )
+    usage = Usage(input_tokens=1000, pages=1)
+    assert [micros(made, usage, day) for day in moments] == [3000, 5000, 4000, 4000, 4000, 2000]
 
 
 def test_prices_follow_their_days(tmp_path: Path) -> None:

@@ -110,6 +110,26 @@ def test_whole_context_of_unknown_size_is_refused(prices: Prices) -> None:
     assert card.worst(ASKED, context_window=None) == card.worst(ASKED, context_window=1_050_000)
 
 
+@pytest.mark.parametrize(
+    "quantity",
+    [
+        "input_tokens",
+        "cache_read_tokens",
+        "cache_read_explicit_tokens",
+        "audio_in_tokens",
+        "audio_cache_read_tokens",
+        "image_in_tokens",
+        "image_cache_read_tokens",
+        "video_in_tokens",
+    ],
+)
+def test_any_token_of_a_prompt_may_be_of_the_dearest_kind(quantity: str) -> None:
+    card = RateCard(
+        "acme", "m", "v1", {STANDARD: (Band.of(0, {"input_tokens": Rate(2), quantity: Rate(9)}),)}
+    )
+    assert card.worst(Demand(input_tokens=10)).base_picos == 90
+
+
 def test_a_fee_for_the_call_itself_is_always_held() -> None:
     card = RateCard(
         "acme", "m", "v1", {STANDARD: (Band.of(0, {"input_tokens": Rate(1), "calls": Rate(5_000_000)}),)}
