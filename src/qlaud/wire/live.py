@@ -1,0 +1,105 @@
+"""What a live surface (a WebSocket) gives to the flow that owns its money: a meter.
+
+A session has no request and no answer, so its money is held in slices. The meter says what must be covered before a
+frame goes on (`offer`, `need`), reads the provider's messages (`seen`), and hands out what was used since it was last
+asked (`take`). Invariant: the sum of all takes is what the provider says the session cost, and nothing is in two of
+them. A meter changes no frame but those that carry a credential. Pure: no clock; time that passed is told to it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct, field
+
+from qlaud.core.demand import NOTHING_ELSE
+from qlaud.core.usage import Metered
+from qlaud.wire.counts import read_fields
+
+Frame = str | bytes
+"""One message: text or binary."""
+
+MS_PER_S = 1000
+
+
+class LiveTerms(Struct, frozen=True, gc=False):
+    """What a meter must know of the deployment and of the model."""
+
+    slice_ms: int
+    """How much is held ahead, in time of audio."""
+    max_output: int = 0
+    """The most output tokens one answer of the model may have."""
+    context_window: int | None = None
+
+
+class Need(Struct, frozen=True, gc=False):
+    """What must be held for all that may still be billed and is not settled, at the dearest of its rates."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    most: Mapping[str, int] = field(default_factory=lambda: NOTHING_ELSE)
+    """By the names of `core.usage`."""
+
+
+class Meter(Protocol):
+    """One session's money, as far as its frames tell. Never raises on what either side sends."""
+
+    @property
+    def countable(self) -> bool:
+        """Whether all that was sent can be settled by count now, should no money be left for waiting."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to settle that the provider has told, or nobody will tell better."""
+        ...
+
+    @property
+    def due(self) -> bool:
+        """Whether to settle now, not only when the slice is used up."""
+        ...
+
+    def offer(self, frame: Frame) -> None:
+        """Count a frame of the caller that is about to go on."""
+        ...
+
+    def withdraw(self) -> None:
+        """The frame offered last does not go on."""
+        ...
+
+    def seen(self, frame: Frame) -> None:
+        """Read a frame of the provider."""
+        ...
+
+    def passed(self, elapsed_ms: int) -> None:
+        """The session is this old. Matters where connected time is billed."""
+        ...
+
+    def need(self, *, ahead: bool) -> Need:
+        """What must be held now; `ahead` adds a slice of room."""
+        ...
+
+    def take(self, *, everything: bool = False) -> Metered:
+        """What was used since the last take. `everything` that was sent, by count where nothing better is known."""
+        ...
+
+    def end(self, *, clean: bool) -> Metered:
+        """What was used since the last take, now that no frame follows. `clean`: the provider ended by itself."""
+        ...
+
+    def farewell(self) -> Sequence[Frame]:
+        """What to send a provider so that it ends, and says what it billed, when the caller is gone."""
+        ...
+
+    @property
+    def told_all(self) -> bool:
+        """Whether the provider has said all there is to say about money, so that nobody need wait for more."""
+        ...
+
+
+def text_of(frame: Frame) -> str:
+    """The string `text` of a JSON message; empty where there is none."""
+    if isinstance(frame, bytes) or '"text"' not in frame:
+        return ""
+    fields = read_fields(frame.encode())
+    value = fields.get("text") if fields is not None else None
+    return value if isinstance(value, str) else ""

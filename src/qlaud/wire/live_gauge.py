@@ -1,0 +1,61 @@
+"""One quantity of a live session that only grows: what may be billed, what the provider says, what was settled."""
+
+from decimal import ROUND_CEILING, Decimal
+from math import isfinite
+
+from qlaud.wire.counts import Fields
+
+LONGEST_S = 10**9
+
+
+class Gauge:
+    """Cumulative counts in whole units. `told` is the provider's own, None while it has said nothing."""
+
+    __slots__ = ("_offered", "bound", "settled", "told")
+
+    def __init__(self) -> None:
+        self.bound = 0
+        """The most that may be billed for what was sent."""
+        self.told: int | None = None
+        self.settled = 0
+        self._offered = 0
+
+    @property
+    def outstanding(self) -> int:
+        """What may still be billed and is not settled."""
+        return max(0, self.bound - self.settled)
+
+    def offer(self, units: int) -> None:
+        """Units about to be sent."""
+        self._offered = units
+        self.bound += units
+
+    def withdraw(self) -> None:
+        """They are not sent."""
+        self.bound -= self._offered
+        self._offered = 0
+
+    def tell(self, total: int) -> None:
+        """The provider's cumulative count; one that falls back is old news."""
+        self.told = total if self.told is None else max(self.told, total)
+        self.bound = max(self.bound, self.told)
+
+    def correct(self, total: int) -> None:
+        """The provider's last word, also where it is less than it said before."""
+        self.told = total
+
+    def take(self, total: int) -> int:
+        """What `total` has beyond what was settled; it counts as settled from now on."""
+        more = max(0, total - self.settled)
+        self.settled += more
+        return more
+
+
+def millis(fields: Fields, name: str) -> int | None:
+    """A number of seconds in whole milliseconds, rounded up; None if it is absent or makes no sense."""
+    value = fields.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not isfinite(value) or not 0 <= value <= LONGEST_S:
+        return None
+    return int((Decimal(str(value)) * 1000).to_integral_value(ROUND_CEILING))

@@ -1,0 +1,93 @@
+"""ElevenLabs' live meters, and credentials in a first frame."""
+
+import base64
+import json
+
+import pytest
+
+from qlaud.core.usage import AtLeast, Exact, Nothing, Usage
+from qlaud.wire.live import LiveTerms
+from qlaud.wire.live_elevenlabs import SpeechMeter, TranscriptionMeter, secrets_in, without_secrets
+
+TERMS = LiveTerms(slice_ms=15_000)
+KEY = "qlk_live_" + "a" * 64
+
+
+def test_characters_of_every_text_are_billed_but_not_the_space_that_opens_a_connection() -> None:
+    meter = SpeechMeter(b"", TERMS)
+    for text in (" ", "Hello, ", "wörld ", ""):
+        meter.offer(json.dumps({"text": text}))
+    assert meter.need(ahead=False).most == {"characters": 13}
+    assert meter.take() == Exact(Usage(characters=13))
+    assert meter.end(clean=True) == Nothing()
+
+
+def test_frames_of_all_contexts_of_a_multi_context_socket_add_up() -> None:
+    meter = SpeechMeter(b"", TERMS)
+    meter.offer('{"text":"abc","context_id":"one"}')
+    meter.offer('{"text":"de","context_id":"two","flush":true}')
+    meter.offer('{"context_id":"one","close_context":true}')
+    assert meter.end(clean=False) == Exact(Usage(characters=5))
+
+
+def chunk(audio: bytes) -> str:
+    return json.dumps(
+        {"message_type": "input_audio_chunk", "audio_base_64": base64.b64encode(audio).decode()}
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "expected_ms"),
+    [
+        (b"model_id=scribe_v2_realtime", 1000),
+        (b"audio_format=pcm_8000", 2000),
+        (b"audio_format=ulaw_8000", 4000),
+        (b"audio_format=pcm_44100", 363),
+        (b"audio_format=strange", 2000),
+    ],
+)
+def test_audio_sent_to_be_transcribed_is_billed_by_its_length_as_an_estimate(
+    query: bytes, expected_ms: int
+) -> None:
+    meter = TranscriptionMeter(query, TERMS)
+    meter.offer(chunk(bytes(32_000)))
+    assert meter.end(clean=True) == AtLeast(Usage(audio_ms=expected_ms))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 5, 31_999])
+def test_base64_is_measured_without_its_padding(size: int) -> None:
+    meter = TranscriptionMeter(b"audio_format=ulaw_1000", TERMS)
+    meter.offer(chunk(bytes(size)))
+    assert meter.need(ahead=False).most == {"audio_ms": size}
+
+
+@pytest.mark.parametrize("name", ["xi_api_key", "xi-api-key", "single_use_token"])
+def test_a_credential_in_the_first_frame_is_found_and_taken_out(name: str) -> None:
+    frame = json.dumps({"text": " ", name: KEY, "voice_settings": {"speed": 1.0}})
+    assert secrets_in(frame) == (KEY,)
+    assert without_secrets(frame) == '{"text":" ","voice_settings":{"speed": 1.0}}'
+
+
+def test_an_authorization_in_a_frame_may_have_a_scheme() -> None:
+    assert secrets_in(json.dumps({"text": " ", "authorization": f"Bearer {KEY}"})) == (KEY,)
+
+
+def test_two_credentials_in_a_frame_are_both_found() -> None:
+    frame = json.dumps({"xi_api_key": KEY, "authorization": "other"})
+    assert secrets_in(frame) == (KEY, "other")
+    assert without_secrets(frame) == "{}"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '{"text":"say xi_api_key aloud"}',
+        '{"text": "plain" }',
+        "authorization",
+        b"xi_api_key",
+        '["xi_api_key"]',
+    ],
+)
+def test_a_frame_without_a_credential_goes_on_as_it_is(frame: str | bytes) -> None:
+    assert secrets_in(frame) == ()
+    assert without_secrets(frame) is frame
