@@ -186,7 +186,8 @@ class Line(asyncio.Protocol):
             part = piece.content if whole else piece.content[: max(0, budget)]
             await self._send_part(part, script, sized=by_length)
             budget -= len(piece.content)
-        if broken:
+        silent_after_all = script.fault == "stall" and by_length and budget == 0
+        if broken and not silent_after_all:  # a sized answer is over with its last byte, whoever is silent then
             await self._break(entry, asked, answer)
             return
         ledger.end(entry, answer, whole=True)
