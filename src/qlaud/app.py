@@ -11,11 +11,13 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from qlaud.api.bodies import EdgeTerms, Receive, Scope, Send
 from qlaud.api.free import FreeEdge
-from qlaud.api.inference import EdgeTerms, InferenceEdge, Receive, Scope, Send
+from qlaud.api.inference import InferenceEdge
 from qlaud.api.management import build_management
-from qlaud.api.routes import Gateway
+from qlaud.api.routes import Edges, Gateway
 from qlaud.api.server import Server, server_config
+from qlaud.api.surfaces import Ways
 from qlaud.app_database import Say, database
 from qlaud.config import Settings
 from qlaud.flows.accounts import Accounts
@@ -275,11 +277,10 @@ def _gateway(desk: Desk, directory: Directory, inference: Inference, metrics: Me
         metrics.requests[surface, status] += 1
 
     free = Free(directory, desk.principals)
-    return Gateway(
+    edges = Edges(
+        Ways(directory.registry),
         InferenceEdge(inference, desk.clock, desk.ids, terms, count),
         FreeEdge(free, metrics, stored, terms, metrics_token=settings.metrics_token),
         build_management(desk, ready),
-        desk.clock,
-        desk.ids,
-        cors_origins=settings.cors_origins,
     )
+    return Gateway(edges, desk.clock, desk.ids, cors_origins=settings.cors_origins)

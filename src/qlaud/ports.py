@@ -9,9 +9,8 @@ from msgspec import Struct
 from qlaud.core.ids import RequestId
 from qlaud.core.ledger import Admission, Charged, Hold, HoldAsk, Settlement
 from qlaud.core.money import Micros
-
-Headers = Sequence[tuple[bytes, bytes]]
-"""Header pairs, names in lower case, in wire order."""
+from qlaud.wire.splice import Edit
+from qlaud.wire.types import Headers
 
 
 class Clock(Protocol):
@@ -31,6 +30,27 @@ class Ids(Protocol):
 
     def uuid(self, at_ms: int) -> UUID:
         """A fresh UUIDv7 of `at_ms`."""
+        ...
+
+
+class Upload(Protocol):
+    """The body of a request that is no JSON, at rest while its call is under way."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        ...
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """The bytes from `offset` on, at most `length`. May read a disk."""
+        ...
+
+    def pieces(self, edits: Sequence[Edit] = ()) -> AsyncIterator[bytes]:
+        """The whole body with the edits made. May be asked for again."""
+        ...
+
+    def close(self) -> None:
+        """Drop it. Idempotent."""
         ...
 
 

@@ -15,7 +15,7 @@ from qlaud.core.demand import Demand
 from qlaud.core.usage import AtLeast, Exact, Metered
 from qlaud.wire.anthropic import AnthropicWire
 from qlaud.wire.openai_chat import OpenAIChatWire
-from qlaud.wire.types import ModelCall, Tap, Wire
+from qlaud.wire.types import AnswerHead, ModelCall, Tap, Wire
 
 Fields = dict[str, object]
 COMPACT = "compact"
@@ -234,7 +234,9 @@ def test_nothing_a_provider_sends_raises_or_is_changed(chunks: list[bytes]) -> N
         for strip in (False, True):
             for content_type in (b"application/json", b"text/event-stream"):
                 call = ModelCall("m", stream=True, demand=Demand(1), wants_usage=not strip)
-                tap = wire.tap(call, strip_usage=strip, content_type=content_type)
+                tap = wire.tap(
+                    call, strip_usage=strip, head=AnswerHead(headers=((b"content-type", content_type),))
+                )
                 relayed = b"".join([*(tap.feed(chunk) for chunk in chunks), tap.finish()])
                 tap.outcome(input_bound=1)
                 assert relayed == b"".join(chunks)

@@ -24,6 +24,7 @@ from qlaud.core.ids import AccountId, KeyId, RequestId
 from qlaud.core.keys import OnDisconnect
 from qlaud.core.ledger import Admission, CallFacts, Charged, Hold, HoldAsk, Settlement
 from qlaud.core.money import Micros
+from qlaud.core.paths import PathPattern
 from qlaud.core.pricing import STANDARD, RateCard
 from qlaud.core.providers import Provider, Secret
 from qlaud.core.providers import Wire as ProviderWire
@@ -33,6 +34,7 @@ from qlaud.flows.metered import Metered
 from qlaud.flows.pump import Pump, PumpTerms
 from qlaud.ports import Headers, UpstreamFault, UpstreamRequest
 from qlaud.wire.anthropic import AnthropicWire
+from qlaud.wire.types import Asked
 
 CARD = RateCard(
     provider="anthropic",
@@ -297,7 +299,9 @@ def provider(slug: str = "anthropic", **more: object) -> Provider:
         "display_name": slug.title(),
         "origin": "https://api.example",
         "base_path": "/v1",
-        "wires": {"messages": ProviderWire("messages", "/messages", "max_tokens")},
+        "wires": {
+            "messages": ProviderWire("messages", (PathPattern("/messages"),), limit_field="max_tokens")
+        },
         "auth_header": "x-api-key",
         "key_variable": "THEIR_KEY",
         "api_key": Secret("sk-operator"),
@@ -318,8 +322,9 @@ def prepared(
     wire = AnthropicWire()
     limit_text = "" if limit is None else f'"max_tokens":{limit},'
     body = f'{{"model":"m-1",{limit_text}"stream":{str(stream).lower()},"messages":[]}}'.encode()
+    asked = Asked(body=body, query=query)
     incoming = Incoming(
-        RequestId(UUID(int=1)), "qlk_live_" + "0" * 64, wire, "messages", "messages", headers, body, query
+        RequestId(UUID(int=1)), "qlk_live_" + "0" * 64, wire, "messages", "messages", headers, asked
     )
     slugs = ("anthropic", "second", "third")
     routes = tuple(
@@ -333,7 +338,7 @@ def prepared(
         floor_micros=worst.micros(256), base_picos=worst.base_picos, slope_picos=worst.slope_picos,
         no_limit=limit is None,
     )  # fmt: skip
-    return Prepared(incoming, wire.read_call(body), MODEL, routes, ask, worst, INPUT_BOUND)
+    return Prepared(incoming, wire.read_call(asked), MODEL, routes, ask, worst, INPUT_BOUND)
 
 
 def hold(

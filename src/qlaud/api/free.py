@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from qlaud.api.inference import JSON_TYPE, EdgeTerms, Receive, Scope, Send, error_headers, read_incoming
-from qlaud.api.surfaces import ANTHROPIC, OPENAI_CHAT, Surface
+from qlaud.api.bodies import EdgeTerms, Receive, Scope, Send
+from qlaud.api.inference import JSON_TYPE, error_headers, read_incoming
+from qlaud.api.surfaces import Found
 from qlaud.api.top import guarded
 from qlaud.core.catalog import Model
 from qlaud.core.clock import iso_text
@@ -18,7 +19,7 @@ from qlaud.core.errors import InvalidKey, MissingKey, QlaudError
 from qlaud.flows.free import Free
 from qlaud.ports import Headers
 from qlaud.telemetry import Metrics
-from qlaud.wire.types import Wire
+from qlaud.wire.errors import error_json
 
 MODELS_SINCE_S = 1_700_000_000
 """Catalog entries have no birthday; SDKs want one."""
@@ -39,15 +40,15 @@ class FreeEdge:
         self._metrics_token = metrics_token
 
     async def count_tokens(
-        self, surface: Surface, scope: Scope, receive: Receive, send: Send, head: list[tuple[bytes, bytes]]
+        self, found: Found, scope: Scope, receive: Receive, send: Send, head: list[tuple[bytes, bytes]]
     ) -> None:
         """`POST …/count_tokens`."""
 
         async def answer() -> tuple[int, Headers, bytes]:
-            counted = await self._free.count_tokens(await read_incoming(surface, scope, receive, self._terms))
+            counted = await self._free.count_tokens(await read_incoming(found, scope, receive, self._terms))
             return counted.status, counted.headers, counted.body
 
-        await self._answered(answer, surface.wire, send, head)
+        await self._answered(answer, found.surface.error_shape, send, head)
 
     async def models(
         self, name: str | None, scope: Scope, send: Send, head: list[tuple[bytes, bytes]]
@@ -76,7 +77,7 @@ class FreeEdge:
                     body = {"data": listed, "has_more": False, **ends}
             return 200, [JSON_TYPE], msgspec.json.encode(body)
 
-        await self._answered(answer, ANTHROPIC if is_anthropic else OPENAI_CHAT, send, head)
+        await self._answered(answer, "anthropic" if is_anthropic else "openai", send, head)
 
     async def metrics(self, scope: Scope, send: Send, head: list[tuple[bytes, bytes]]) -> None:
         """`GET /metrics`, with a token if the deployment has set one."""
@@ -91,22 +92,22 @@ class FreeEdge:
             text = self._metrics.text(await self._stored())
             return 200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], text.encode()
 
-        await self._answered(answer, ANTHROPIC, send, head)
+        await self._answered(answer, "anthropic", send, head)
 
     async def refuse(
-        self, error: QlaudError, wire: Wire, send: Send, head: list[tuple[bytes, bytes]]
+        self, error: QlaudError, shape: str, send: Send, head: list[tuple[bytes, bytes]]
     ) -> None:
-        """Tell `error` in the shape of `wire`."""
+        """Tell `error` in one of `wire.errors.SHAPES`."""
 
         async def answer() -> tuple[int, Headers, bytes]:
             raise error
 
-        await self._answered(answer, wire, send, head)
+        await self._answered(answer, shape, send, head)
 
     async def _answered(
         self,
         answer: Callable[[], Awaitable[tuple[int, Headers, bytes]]],
-        wire: Wire,
+        shape: str,
         send: Send,
         head: list[tuple[bytes, bytes]],
     ) -> None:
@@ -120,7 +121,7 @@ class FreeEdge:
             await send({"type": "http.response.body", "body": body, "more_body": False})
 
         async def fail(error: QlaudError) -> None:
-            await whole(error.status, error_headers(error), wire.error_body(error, request_id))
+            await whole(error.status, error_headers(error), error_json(shape, error, request_id))
 
         answered = await guarded(answer(), fail, request_id)
         if answered is not None:

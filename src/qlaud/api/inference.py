@@ -5,36 +5,25 @@ the surface's own shape; from the hold on the pump answers, and this side only w
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
+from qlaud.api.bodies import Body, EdgeTerms, Receive, Scope, Send, read_body
 from qlaud.api.direct import EXTENSION, Direct
-from qlaud.api.surfaces import Surface
-from qlaud.api.top import ClientLeft, guarded
+from qlaud.api.surfaces import Found, Surface
+from qlaud.api.top import guarded
 from qlaud.core.credentials import read_secret
-from qlaud.core.errors import BadRequest, BodyTooLarge, QlaudError
+from qlaud.core.errors import QlaudError
 from qlaud.core.ids import RequestId
 from qlaud.flows.calls import Incoming
 from qlaud.flows.inference import Inference
 from qlaud.flows.pump import Pump
 from qlaud.ports import Clock, Headers, Ids
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from qlaud.wire.errors import error_json
+from qlaud.wire.types import Asked
 
 NO_EXTENSIONS: dict[str, Any] = {}
 JSON_TYPE = (b"content-type", b"application/json")
-
-
-@dataclass(frozen=True, slots=True)
-class EdgeTerms:
-    """Limits of a request."""
-
-    max_body_bytes: int
-    body_timeout_s: float
 
 
 class AsgiRelay:
@@ -92,7 +81,9 @@ class AsgiRelay:
         """An error of ours in the surface's shape."""
         request_id = self._head[0][1].decode()
         await self.answer(
-            error.status, error_headers(error), self._surface.wire.error_body(error, request_id)
+            error.status,
+            error_headers(error),
+            error_json(self._surface.error_shape, error, request_id),
         )
 
     def abort(self) -> None:
@@ -122,12 +113,12 @@ class InferenceEdge:
         self._on_status = on_status
 
     async def serve(
-        self, surface: Surface, scope: Scope, receive: Receive, send: Send, head: list[tuple[bytes, bytes]]
+        self, found: Found, scope: Scope, receive: Receive, send: Send, head: list[tuple[bytes, bytes]]
     ) -> None:
         """One model call. `head` are the headers of every answer; the request id stands first."""
         direct: Direct | None = scope.get("extensions", NO_EXTENSIONS).get(EXTENSION)
-        relay = AsgiRelay(send, surface, head, self._on_status, direct=direct)
-        pump = await guarded(self._open(surface, scope, receive, relay), relay.fail, head[0][1].decode())
+        relay = AsgiRelay(send, found.surface, head, self._on_status, direct=direct)
+        pump = await guarded(self._open(found, scope, receive, relay), relay.fail, head[0][1].decode())
         if pump is None:
             return
         try:
@@ -140,15 +131,30 @@ class InferenceEdge:
             return
         pump.client_left()
 
-    async def _open(self, surface: Surface, scope: Scope, receive: Receive, relay: AsgiRelay) -> Pump:
-        return await self._inference.open(await read_incoming(surface, scope, receive, self._terms), relay)
+    async def _open(self, found: Found, scope: Scope, receive: Receive, relay: AsgiRelay) -> Pump:
+        incoming = await read_incoming(found, scope, receive, self._terms)
+        try:
+            return await self._inference.open(incoming, relay)
+        except BaseException:
+            if incoming.upload is not None:
+                incoming.upload.close()
+            raise
 
 
-async def read_incoming(surface: Surface, scope: Scope, receive: Receive, terms: EdgeTerms) -> Incoming:
-    """The request to `surface`, its credential found and its body whole. Raises what is wrong with either."""
+async def read_incoming(found: Found, scope: Scope, receive: Receive, terms: EdgeTerms) -> Incoming:
+    """The request, its credential found and its body whole. Raises what is wrong with either."""
+    surface = found.surface
     headers: Headers = scope["headers"]
-    secret = read_secret(headers, scope["path"], scope["query_string"])
+    query: bytes = scope["query_string"]
+    secret = read_secret(headers, scope["path"], query)
     body = await read_body(receive, headers, terms)
+    try:
+        asked = _asked(found, query, body)
+    except BaseException:
+        if body.upload is not None:
+            body.upload.close()
+        raise
+    raw: bytes = scope["raw_path"] if surface.provider else b""
     return Incoming(
         id=RequestId(scope["qlaud.request_id"]),
         secret=secret,
@@ -156,68 +162,20 @@ async def read_incoming(surface: Surface, scope: Scope, receive: Receive, terms:
         wire_name=surface.wire_name,
         surface=surface.name,
         headers=headers,
-        body=body,
-        query=scope["query_string"],
+        asked=asked,
+        provider=surface.provider,
+        target=raw[len(found.prefix) :],
+        pattern=surface.pattern,
+        upload=body.upload,
+    )
+
+
+def _asked(found: Found, query: bytes, body: Body) -> Asked:
+    return Asked(
+        body=body.json, model=found.model, query=query, stream=found.surface.is_stream, form=body.form
     )
 
 
 def error_headers(error: QlaudError) -> list[tuple[bytes, bytes]]:
     """The headers of an error of ours."""
     return [JSON_TYPE, *((name.encode(), value.encode()) for name, value in error.headers.items())]
-
-
-async def read_body(receive: Receive, headers: Headers, terms: EdgeTerms) -> bytes:
-    """The whole body. Raises BodyTooLarge, BadRequest when it comes too slowly, ClientLeft."""
-    for name, value in headers:
-        if name == b"content-length" and value.isdigit() and int(value) > terms.max_body_bytes:
-            raise BodyTooLarge(terms.max_body_bytes)
-    message = await _part(receive, terms)
-    if message["type"] == "http.disconnect":
-        raise ClientLeft
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        return body
-    parts = [body]
-    size = len(body)
-    while True:
-        if size > terms.max_body_bytes:
-            raise BodyTooLarge(terms.max_body_bytes)
-        message = await _part(receive, terms)
-        if message["type"] == "http.disconnect":
-            raise ClientLeft
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if not message.get("more_body", False):
-            if size > terms.max_body_bytes:
-                raise BodyTooLarge(terms.max_body_bytes)
-            return b"".join(parts)
-
-
-async def _part(receive: Receive, terms: EdgeTerms) -> Message:
-    """The next part of the body. One that is there already, as small bodies are, costs no timer."""
-    coming = receive().__await__()
-    try:
-        waits_for = next(coming)
-    except StopIteration as arrived:
-        return arrived.value
-    try:
-        async with asyncio.timeout(terms.body_timeout_s):
-            return await _Begun(coming, waits_for)
-    except TimeoutError:
-        raise BadRequest(f"the body did not arrive: nothing came for {terms.body_timeout_s:g} s") from None
-
-
-class _Begun:
-    """The rest of an awaitable whose first step was taken by hand."""
-
-    def __init__(self, coming: Generator[Any, Any, Message], waits_for: Any) -> None:
-        self._coming = coming
-        self._waits_for = waits_for
-
-    def __await__(self) -> Generator[Any, Any, Message]:
-        try:
-            yield self._waits_for
-        except BaseException:
-            self._coming.close()
-            raise
-        return (yield from self._coming)

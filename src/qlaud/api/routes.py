@@ -4,11 +4,13 @@ Model surfaces take the hot path; everything else is the management application.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from urllib.parse import unquote
 
+from qlaud.api.bodies import Message, Receive, Scope, Send
 from qlaud.api.free import FreeEdge
-from qlaud.api.inference import InferenceEdge, Message, Receive, Scope, Send
-from qlaud.api.surfaces import COUNT_TOKENS, COUNTING, METRICS, SURFACES, is_models, methods_of, wire_of
+from qlaud.api.inference import InferenceEdge
+from qlaud.api.surfaces import METRICS, Ways, is_models, shape_of
 from qlaud.core.errors import MethodNotAllowed, WebsocketNotSupported
 from qlaud.ports import Clock, Ids
 
@@ -27,22 +29,24 @@ METHODS = b"GET, POST, PUT, PATCH, DELETE, OPTIONS"
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Who serves what."""
+
+    ways: Ways
+    inference: InferenceEdge
+    free: FreeEdge
+    management: AsgiApp
+
+
 class Gateway:
     """The outermost ASGI application, lifespan excepted."""
 
-    def __init__(
-        self,
-        inference: InferenceEdge,
-        free: FreeEdge,
-        management: AsgiApp,
-        clock: Clock,
-        ids: Ids,
-        *,
-        cors_origins: str,
-    ) -> None:
-        self._inference = inference
-        self._free = free
-        self._management = management
+    def __init__(self, edges: Edges, clock: Clock, ids: Ids, *, cors_origins: str) -> None:
+        self._ways = edges.ways
+        self._inference = edges.inference
+        self._free = edges.free
+        self._management = edges.management
         self._clock = clock
         self._ids = ids
         self._origins = frozenset(
@@ -59,17 +63,16 @@ class Gateway:
         path: str = scope["path"]
         if method == "HEAD":  # as GET; the server keeps the body to itself
             method, scope = "GET", {**scope, "method": "GET"}
-        if method == "POST":
-            surface = SURFACES.get(path)
-            if surface is not None:
-                await self._inference.serve(surface, scope, receive, send, head)
-                return
-            if path in COUNTING:
-                await self._free.count_tokens(COUNT_TOKENS, scope, receive, send, head)
-                return
-        elif method == "GET":
+        found = self._ways.find(method, path)
+        if found is not None:
+            if found.surface.kind == "call":
+                await self._inference.serve(found, scope, receive, send, head)
+            else:
+                await self._free.count_tokens(found, scope, receive, send, head)
+            return
+        if method == "GET":
             if _wants_websocket(scope):
-                await self._free.refuse(WebsocketNotSupported(NO_WEBSOCKET), wire_of(path), send, head)
+                await self._free.refuse(WebsocketNotSupported(NO_WEBSOCKET), shape_of(path), send, head)
                 return
             if is_models(path):
                 name = path.partition("/models/")[2]
@@ -81,8 +84,8 @@ class Gateway:
         elif method == "OPTIONS":
             await self._preflight(scope, send, head)
             return
-        if (allowed := methods_of(path)) is not None:
-            await self._free.refuse(MethodNotAllowed(allowed), wire_of(path), send, head)
+        if allowed := self._ways.methods(path):
+            await self._free.refuse(MethodNotAllowed(allowed), shape_of(path), send, head)
             return
         await self._management(scope, receive, adding(send, head))
 

@@ -6,7 +6,9 @@ Pure values that flows and plugs share. They are read from the shipped TOML file
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
+
+from qlaud.core.paths import PathPattern
 
 
 class Secret:
@@ -27,16 +29,46 @@ class Secret:
     __str__ = __repr__
 
 
+Kind = Literal["call", "job", "live", "free"]
+"""What a path is for: a model call that ends with its answer, one that begins a job, a WebSocket, or a free answer."""
+
+UploadKind = Literal["", "audio"]
+"""What a body that is no JSON holds: `audio`, whose playing time is read before money is held for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """One wire format at one provider."""
+    """One wire format at one provider, and the paths it is spoken on. A path without a wire has no metering rule."""
 
     name: str
-    """`messages`, `openai_chat`, `count_tokens`, …"""
-    path: str
-    """Below the provider's base path, beginning with a slash."""
+    """As hosts of the catalog name it: `messages`, `openai_chat`, `deepgram_listen`, …"""
+    paths: tuple[PathPattern, ...]
+    """Below the provider's base path. The first is where a call goes that did not name its provider."""
+    stream_paths: tuple[PathPattern, ...] = ()
+    """Paths on which the answer streams because of the path."""
+    kind: Kind = "call"
+    surface: str = "passthrough"
+    """What usage events call it."""
     limit_field: str = ""
     """Where the output limit is written; empty where the wire has none."""
+    default_model: str = ""
+    """Asked for by a call that names none."""
+    upload: UploadKind = ""
+    is_own: bool = False
+    """Its paths belong to this provider alone, so they are served without the prefix too."""
+
+    @property
+    def all_paths(self) -> tuple[PathPattern, ...]:
+        """Every path it is spoken on."""
+        return (*self.paths, *self.stream_paths)
+
+
+@dataclass(frozen=True, slots=True)
+class FreePath:
+    """A path that costs nothing and may be asked with any key."""
+
+    method: str
+    path: PathPattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +82,11 @@ class Provider:
     base_path: str
     """What stands between the origin and a wire's path, such as `/v1`; empty or beginning with a slash."""
     wires: Mapping[str, Wire]
+    usual_base_path: str = ""
+    """The base path of the vendor itself, which callers of `/<slug>/…` write, wherever the provider is."""
+    error_shape: str = "openai"
+    """Whose errors it looks like (`wire.errors.SHAPES`)."""
+    free: tuple[FreePath, ...] = ()
     auth_header: str = ""
     """Lower case."""
     auth_format: str = "{key}"
@@ -73,7 +110,11 @@ class Provider:
             value = self.auth_format.format(key=self.api_key.reveal())
             auth = ((self.auth_header.encode("ascii"), value.encode("latin-1")),)
         object.__setattr__(self, "_auth", auth)
-        targets = {name: (self.base_path + wire.path).encode("ascii") for name, wire in self.wires.items()}
+        targets = {
+            name: (self.base_path + wire.paths[0].text).encode("ascii")
+            for name, wire in self.wires.items()
+            if wire.paths
+        }
         object.__setattr__(self, "_targets", targets)
 
     def auth_headers(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -81,8 +122,17 @@ class Provider:
         return self._auth
 
     def target(self, wire: str) -> bytes:
-        """The raw path of a wire. Raises KeyError for a wire it does not speak."""
+        """The raw first path of a wire. Raises KeyError for a wire it does not speak."""
         return self._targets[wire]
+
+    def moved(self, raw: bytes) -> bytes:
+        """A raw path as the vendor knows it, where this deployment has the provider (another base URL may be set)."""
+        usual, own = self.usual_base_path.encode(), self.base_path.encode()
+        if usual == own:
+            return raw
+        if raw.startswith(usual + b"/"):
+            return own + raw[len(usual) :]
+        return own.removesuffix(usual) + raw
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from qlaud.core.demand import Worst
 from qlaud.core.errors import QlaudError
 from qlaud.core.ids import RequestId
 from qlaud.core.ledger import HoldAsk
+from qlaud.core.paths import PathPattern
 from qlaud.core.pricing import RateCard
 from qlaud.core.providers import Provider
-from qlaud.ports import Headers, Upstream
-from qlaud.wire.types import ModelCall, Wire
+from qlaud.ports import Headers, Upload, Upstream
+from qlaud.wire.types import Asked, ModelCall, Wire
 
 
 class Incoming(Struct, frozen=True, gc=False):
@@ -25,8 +26,16 @@ class Incoming(Struct, frozen=True, gc=False):
     """The wire's name in the registry (`messages`, `openai_chat`)."""
     surface: str
     headers: Headers
-    body: bytes
-    query: bytes = b""
+    asked: Asked
+    method: str = "POST"
+    provider: str = ""
+    """The provider the path names; empty where the model decides."""
+    target: bytes = b""
+    """Then: the raw path as the vendor knows it."""
+    pattern: PathPattern | None = None
+    """Then: what `target` matches."""
+    upload: Upload | None = None
+    """The body, where it is no JSON. Closed by whoever ends the call."""
 
 
 class Route(Struct, frozen=True, gc=False):

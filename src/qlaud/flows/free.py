@@ -20,6 +20,7 @@ from qlaud.ports import Headers, UpstreamFault, UpstreamRequest
 from qlaud.wire.types import Changes
 
 COUNT_TOKENS = "count_tokens"
+MESSAGES = "messages"
 BYTES_PER_TOKEN = 4
 """Of an estimate where the provider has nothing to ask; text in English."""
 ANSWER_LIMIT_BYTES = 1_048_576
@@ -46,7 +47,7 @@ class Free:
     async def count_tokens(self, incoming: Incoming) -> FreeAnswer:
         """The provider's own count, or an estimate that says so where it offers none."""
         await self._principals.of(incoming.secret)
-        call = incoming.wire.read_call(incoming.body)
+        call = incoming.wire.read_call(incoming.asked)
         model = self._catalog.resolve(call.model)
         route = self._counting_route(incoming, model)
         if route is None:
@@ -54,7 +55,7 @@ class Free:
             body = msgspec.json.encode({"input_tokens": estimate, "estimated": True})
             return FreeAnswer(200, [(b"content-type", b"application/json")], body)
         name = route.host.upstream_name(call.model)
-        query = to_upstream_query(incoming.query)
+        query = to_upstream_query(incoming.asked.query)
         request = UpstreamRequest(
             method="POST",
             origin=route.provider.origin,
@@ -65,7 +66,7 @@ class Free:
                 extra=(*route.provider.extra_headers, *route.provider.auth_headers()),
             ),
             body=incoming.wire.rewrite(
-                incoming.body, call, Changes(model=None if name == call.model else name)
+                incoming.asked.body, call, Changes(model=None if name == call.model else name)
             ),
         )
         return await self._asked(route, request, incoming)
@@ -94,7 +95,7 @@ class Free:
         is_test = mode_of(incoming.secret) == "test"
         for host in model.hosts:
             provider = self._registry.provider(SIMULATOR if is_test else host.provider)
-            if incoming.wire_name not in host.wires or COUNT_TOKENS not in provider.wires:
+            if MESSAGES not in host.wires or COUNT_TOKENS not in provider.wires:
                 continue
             if not provider.configured:
                 raise ProviderNotConfigured(provider.display_name, provider.key_variable)

@@ -6,6 +6,7 @@ and rate limits never come back.
 
 from collections.abc import Iterable
 from functools import lru_cache
+from urllib.parse import quote, unquote_plus
 
 from qlaud.ports import Headers
 
@@ -80,6 +81,19 @@ def to_upstream_query(query: bytes) -> bytes:
         return query
     parts = query.split(b"&")
     return b"&".join(part for part in parts if not part.startswith(b"key=") and SECRET_PREFIX not in part)
+
+
+def with_model(query: bytes, asked: str, name: str) -> bytes:
+    """The query with `name` in place of the model `asked`, where it names that one (Deepgram)."""
+    if b"model=" not in query:
+        return query
+    parts = query.split(b"&")
+    return b"&".join(
+        b"model=" + quote(name, safe="").encode()
+        if part.startswith(b"model=") and unquote_plus(part[6:].decode("latin-1")) == asked
+        else part
+        for part in parts
+    )
 
 
 def to_client(headers: Headers, *, drop: frozenset[bytes] = frozenset()) -> list[tuple[bytes, bytes]]:

@@ -4,11 +4,11 @@ Nothing goes upstream before the hold stands. From then on the pump owns the mon
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qlaud.core.catalog import Catalog, Host, Model
 from qlaud.core.demand import Demand, Worst
-from qlaud.core.errors import BadRequest, ProviderNotConfigured, QlaudError, ShuttingDown
+from qlaud.core.errors import BadRequest, ModelNotFound, ProviderNotConfigured, QlaudError, ShuttingDown
 from qlaud.core.keys import mode_of, secret_digest
 from qlaud.core.ledger import CallFacts, HoldAsk
 from qlaud.core.money import Micros
@@ -92,8 +92,8 @@ class Inference:
 
     def prepare(self, incoming: Incoming) -> Prepared:
         """The call with its routes and its bound. Raises what is wrong with it, before any money is touched."""
-        call = incoming.wire.read_call(incoming.body)
-        model = self._directory.catalog.resolve(call.model)
+        call = incoming.wire.read_call(incoming.asked)
+        model = self._model(incoming, call.model)
         routes = self._routes(incoming, model)
         demand = call.demand
         want = min(demand.max_output if demand.max_output is not None else model.max_output, LARGEST_LIMIT)
@@ -147,9 +147,28 @@ class Inference:
         for task in list(self._pumps.values()):
             task.cancel()
 
+    def _model(self, incoming: Incoming, name: str) -> Model:
+        """The model of that name; on a path that names its provider one that provider may know better than we.
+
+        Raises ModelNotFound, BadRequest where none is named.
+        """
+        if not name:
+            raise BadRequest("`model` is missing; name the model to call", param="model")
+        if not incoming.provider:
+            return self._directory.catalog.resolve(name)
+        try:
+            model = self._directory.catalog.resolve(name)
+        except ModelNotFound:
+            hosts: tuple[Host, ...] = ()
+        else:
+            hosts = tuple(host for host in model.hosts if host.provider == incoming.provider)
+            if hosts:
+                return replace(model, hosts=hosts)
+        return Model(name, (Host(incoming.provider, name, (incoming.wire_name,)),))
+
     def _routes(self, incoming: Incoming, model: Model) -> tuple[Route, ...]:
         now = self._clock.now_ms()
-        speaking = [host for host in model.hosts if incoming.wire_name in host.wires]
+        speaking = [host for host in model.hosts if incoming.provider or incoming.wire_name in host.wires]
         if not speaking:
             spoken = ", ".join(sorted({wire for host in model.hosts for wire in host.wires}))
             raise BadRequest(

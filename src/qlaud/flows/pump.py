@@ -24,19 +24,18 @@ from qlaud.flows.answers import answer_headers, fault_error, is_clamped, provide
 from qlaud.flows.caller import Caller
 from qlaud.flows.calls import Prepared, Relay, Route
 from qlaud.flows.decoding import Decoder, Identity, decoder_for
-from qlaud.flows.headers import first, upstream_request_id
+from qlaud.flows.headers import upstream_request_id
 from qlaud.flows.limit import OutputLimit
 from qlaud.flows.metered import Metered
 from qlaud.flows.reach import NotReached, reach
 from qlaud.flows.settling import Ending, settlement_of
 from qlaud.ports import Clock, Headers, UpstreamFault, UpstreamResponse
 from qlaud.wire.sse import split_events
-from qlaud.wire.types import Tap
+from qlaud.wire.types import AnswerHead, Tap
 
 logger = logging.getLogger("qlaud.pump")
 
 ERROR_BODY_LIMIT_BYTES = 65_536
-EVENT_STREAM = b"text/event-stream"
 ENCODED = frozenset((b"content-encoding", b"content-length"))
 LENGTH = frozenset((b"content-length",))
 CLIENT_CLOSED_REQUEST = 499
@@ -131,6 +130,8 @@ class Pump:
                 self._response.close()
             if not self._settled:
                 self._calls.forget(self._hold)
+            if self._prepared.incoming.upload is not None:
+                self._prepared.incoming.upload.close()
 
     async def _until_cut(self) -> None:
         try:
@@ -167,16 +168,15 @@ class Pump:
         self._response = response = reached.response
         self._status = response.status
         self._decoder = decoder_for(response.headers)
-        content_type = first(response.headers, (b"content-type",)) or b""
         self._tap = tap = self._prepared.incoming.wire.tap(
             self._prepared.call,
             strip_usage=self._prepared.call.stream and not self._prepared.call.wants_usage,
-            content_type=content_type,
+            head=AnswerHead(response.status, response.headers),
         )
         try:
             if response.status >= 300:
                 await self._refused(response, tap)
-            elif content_type.startswith(EVENT_STREAM):
+            elif tap.as_it_comes:
                 await self._stream(response, tap)
             else:
                 await self._whole(response, tap)
@@ -291,13 +291,17 @@ class Pump:
         await self._settle(outcome, status or error.status)
         if not self._caller.head_sent:
             await self._caller.fail(error)
-        elif tap is not None and self._prepared.call.stream and tap.at_boundary:
-            await self._caller.write(
-                tail + self._prepared.incoming.wire.error_event(error, str(self._hold.id))
-            )
+        elif tap is not None and tap.at_boundary and (event := self._error_event(error)):
+            await self._caller.write(tail + event)
             await self._caller.end()
         else:
             self._caller.abort()
+
+    def _error_event(self, error: QlaudError) -> bytes:
+        """An error in mid-stream in the caller's format, b"" where the format has none."""
+        if not self._prepared.call.stream:
+            return b""
+        return self._prepared.incoming.wire.error_event(error, str(self._hold.id))
 
     async def _settle(self, outcome: Outcome, status: int) -> Charged:
         assert not self._settled, "a call settles once"

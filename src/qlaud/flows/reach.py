@@ -4,11 +4,14 @@ The next host is tried only while the last one cannot have worked on the call: i
 429 or 5xx before a byte was relayed. Nothing is retried after a timeout of an accepted call.
 """
 
+from urllib.parse import quote
+
 from msgspec import Struct
 
 from qlaud.core.ledger import Hold
-from qlaud.flows.calls import Prepared, Route
-from qlaud.flows.headers import to_upstream, to_upstream_query
+from qlaud.core.paths import MODEL
+from qlaud.flows.calls import Incoming, Prepared, Route
+from qlaud.flows.headers import to_upstream, to_upstream_query, with_model
 from qlaud.ports import UpstreamFault, UpstreamRequest, UpstreamResponse
 from qlaud.wire.types import Changes
 
@@ -49,32 +52,46 @@ async def reach(prepared: Prepared, hold: Hold) -> Reached | NotReached:
 def request_for(prepared: Prepared, route: Route, hold: Hold) -> UpstreamRequest:
     """The call as it leaves for `route`: the caller's bytes, with the limit that was held made true."""
     incoming, call, provider = prepared.incoming, prepared.call, route.provider
-    wire = provider.wires[incoming.wire_name]
     name = route.host.upstream_name(call.model)
-    sent_limit = limit_to_send(prepared, route, hold)
-    body = incoming.wire.rewrite(
-        incoming.body,
-        call,
-        Changes(
-            model=None if name == call.model else name,
-            max_output=sent_limit,
-            limit_field=limit_field(route, wire.limit_field),
-            include_usage=call.stream and not call.wants_usage and INCLUDE_USAGE in provider.quirks,
-            max_uses=DEFAULT_MAX_USES if call.uncapped_tools else None,
-        ),
-    )
-    target = provider.target(incoming.wire_name)
-    if query := to_upstream_query(incoming.query):
-        target = target + b"?" + query
+    body = incoming.wire.rewrite(incoming.asked.body, call, changes(prepared, route, hold))
     return UpstreamRequest(
-        method="POST",
+        method=incoming.method,
         origin=provider.origin,
-        target=target,
+        target=target(incoming, route, asked=call.model, name=name),
         headers=to_upstream(
             incoming.headers, stream=call.stream, extra=(*provider.extra_headers, *provider.auth_headers())
         ),
         body=body,
     )
+
+
+def changes(prepared: Prepared, route: Route, hold: Hold) -> Changes:
+    """What the body must say at this host."""
+    call, quirks = prepared.call, route.provider.quirks
+    name = route.host.upstream_name(call.model)
+    wire = route.provider.wires.get(prepared.incoming.wire_name)
+    return Changes(
+        model=None if name == call.model else name,
+        max_output=limit_to_send(prepared, route, hold),
+        limit_field=limit_field(route, wire.limit_field if wire else ""),
+        include_usage=call.stream and not call.wants_usage and INCLUDE_USAGE in quirks,
+        max_uses=DEFAULT_MAX_USES if call.uncapped_tools else None,
+    )
+
+
+def target(incoming: Incoming, route: Route, *, asked: str, name: str) -> bytes:
+    """Path and query at this host: the caller's own, where the path names the provider, else the wire's first."""
+    query = to_upstream_query(incoming.asked.query)
+    if name != asked:
+        query = with_model(query, asked, name)
+    if incoming.target and route.provider.slug == incoming.provider:
+        path = incoming.target
+        if name != asked and incoming.pattern is not None and MODEL in incoming.pattern.names:
+            path = incoming.pattern.replaced(path, MODEL, quote(name, safe="/:").encode())
+        path = route.provider.moved(path)
+    else:
+        path = route.provider.target(incoming.wire_name)
+    return path + b"?" + query if query else path
 
 
 DEFAULT_MAX_USES = 5

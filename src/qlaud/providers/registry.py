@@ -11,8 +11,13 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from qlaud.core.providers import Provider, Registry, Secret, Wire
+from qlaud.core.paths import PathPattern
+from qlaud.core.providers import FreePath, Kind, Provider, Registry, Secret, UploadKind, Wire
 from qlaud.providers.toml_files import BadFile, read, shipped
+from qlaud.wire.errors import SHAPES
+from qlaud.wire.shelf import WIRES
+
+PATH_RULE = "a path that begins with a slash, placeholders in braces"
 
 QUIRKS: Mapping[str, str] = {
     "include_usage": "OpenAI Chat streams tell usage only when `stream_options.include_usage` is sent",
@@ -44,10 +49,23 @@ class AuthFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WireFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One wire, by its path below the base URL."""
+    """One wire, by its paths below the base URL."""
 
-    path: str
+    paths: list[str] = []
+    stream_paths: list[str] = []
+    kind: Kind = "call"
+    surface: str = "passthrough"
     limit_field: str = ""
+    default_model: str = ""
+    own: bool = False
+    upload: UploadKind = ""
+
+
+class FreeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Paths that cost nothing, by method, below the base URL."""
+
+    get: list[str] = []
+    post: list[str] = []
 
 
 class ProviderFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,7 +76,9 @@ class ProviderFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wires: dict[str, WireFile]
     base_url: str = ""
     in_process: bool = False
+    errors: str = "openai"
     auth: AuthFile | None = None
+    free: FreeFile = FreeFile()
     headers: dict[str, str] = {}
     quirks: list[str] = []
 
@@ -102,6 +122,7 @@ def split_base_url(text: str) -> tuple[str, str]:
 
 def _provider(row: ProviderFile, env: Mapping[str, str]) -> Provider:
     origin, base_path = ("", "") if row.in_process else split_base_url(row.base_url)
+    usual_base_path = base_path
     variable = base_url_variable(row.slug)
     override = env.get(variable, "").strip()
     if override and not row.in_process:
@@ -115,7 +136,13 @@ def _provider(row: ProviderFile, env: Mapping[str, str]) -> Provider:
         display_name=row.display_name,
         origin=origin,
         base_path=base_path,
-        wires={name: Wire(name, wire.path, wire.limit_field) for name, wire in row.wires.items()},
+        wires={name: _wire(name, wire) for name, wire in row.wires.items()},
+        usual_base_path=usual_base_path,
+        error_shape=row.errors,
+        free=(
+            *(FreePath("GET", PathPattern(path)) for path in row.free.get),
+            *(FreePath("POST", PathPattern(path)) for path in row.free.post),
+        ),
         auth_header=auth.header if auth else "",
         auth_format=auth.format if auth else "",
         key_variable=auth.variable if auth else "",
@@ -124,6 +151,20 @@ def _provider(row: ProviderFile, env: Mapping[str, str]) -> Provider:
             (name.encode("ascii"), value.encode("ascii")) for name, value in row.headers.items()
         ),
         quirks=frozenset(row.quirks),
+    )
+
+
+def _wire(name: str, row: WireFile) -> Wire:
+    return Wire(
+        name,
+        tuple(map(PathPattern, row.paths)),
+        tuple(map(PathPattern, row.stream_paths)),
+        kind=row.kind,
+        surface=row.surface,
+        limit_field=row.limit_field,
+        default_model=row.default_model,
+        is_own=row.own,
+        upload=row.upload,
     )
 
 
@@ -142,6 +183,7 @@ def _check(name: str, row: ProviderFile) -> None:
         ("slug", _SLUG.match(row.slug), "lower-case letters, digits, - and _"),
         ("wires", row.wires, "at least one"),
         ("quirks", not set(row.quirks) - QUIRKS.keys(), f"only {', '.join(QUIRKS)}"),
+        ("errors", row.errors in SHAPES, f"one of {', '.join(SHAPES)}"),
         ("in_process", row.in_process != bool(row.base_url), "either base_url or in_process = true"),
     ]
     if auth := row.auth:
@@ -154,7 +196,12 @@ def _check(name: str, row: ProviderFile) -> None:
         fine = _TOKEN.match(header) and value.isascii() and value.isprintable()
         rules.append((f"headers.{header}", fine, "a name in lower case, a printable value"))
     for wire, at in row.wires.items():
-        rules.append((f"wires.{wire}.path", at.path.startswith("/"), "a path that begins with a slash"))
+        rules.append((f"wires.{wire}", wire in WIRES or at.kind == "live", f"one of {', '.join(WIRES)}"))
+        rules.append((f"wires.{wire}.paths", at.paths or at.stream_paths, "at least one"))
+        rules += [
+            (f"wires.{wire}.paths", _is_path(path), PATH_RULE) for path in (*at.paths, *at.stream_paths)
+        ]
+    rules += [("free", _is_path(path), PATH_RULE) for path in (*row.free.get, *row.free.post)]
     for key, holds, rule in rules:
         if not holds:
             raise BadFile(name, f"{key}: expected {rule}")
@@ -163,6 +210,14 @@ def _check(name: str, row: ProviderFile) -> None:
             split_base_url(row.base_url)
         except ValueError as error:
             raise BadFile(name, f"base_url: {error}") from None
+
+
+def _is_path(text: str) -> bool:
+    try:
+        PathPattern(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_loopback(url: SplitResult) -> bool:

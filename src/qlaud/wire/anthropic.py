@@ -11,18 +11,19 @@ from qlaud.wire.anthropic_reading import AnthropicReading
 from qlaud.wire.body import read_body
 from qlaud.wire.splice import set_in_items, set_members
 from qlaud.wire.taps import StreamTap, tap_for
-from qlaud.wire.types import Changes, ModelCall, Tap
+from qlaud.wire.types import ANSWERED, AnswerHead, Asked, Changes, ModelCall, Tap
 
 
 @dataclass(frozen=True, slots=True)
 class AnthropicWire:
     """`POST /v1/messages`, as spoken by Anthropic and by the vendors that copied it."""
 
-    name: str = "anthropic"
+    error_shape: str = "anthropic"
+    takes_form: bool = False
 
-    def read_call(self, body: bytes) -> ModelCall:
+    def read_call(self, asked: Asked) -> ModelCall:
         """What the request asks. Raises InvalidJson or BadRequest."""
-        return anthropic_request.read_call(body)
+        return anthropic_request.read_call(asked.body)
 
     def rewrite(self, body: bytes, call: ModelCall, changes: Changes) -> bytes:
         """The body with the model, `max_tokens` and `max_uses` put in where they differ."""
@@ -37,16 +38,12 @@ class AnthropicWire:
             values["tools"] = set_in_items(tools, dict.fromkeys(call.uncapped_tools, uses))
         return set_members(body, values) if values else body
 
-    def tap(self, call: ModelCall, *, strip_usage: bool, content_type: bytes = b"") -> Tap:
+    def tap(self, call: ModelCall, *, strip_usage: bool, head: AnswerHead = ANSWERED) -> Tap:
         """A tap; there is nothing to strip on this wire, usage is part of the format."""
-        return tap_for(AnthropicReading(call), call, strip_usage=False, content_type=content_type)
-
-    def error_body(self, error: QlaudError, request_id: str) -> bytes:
-        """`{"type":"error","error":{...},"request_id":...}`."""
-        return msgspec.json.encode(errors.anthropic_error(error, request_id))
+        return tap_for(AnthropicReading(call), call, strip_usage=False, head=head)
 
     def error_event(self, error: QlaudError, request_id: str) -> bytes:
-        """`event: error` with the same object."""
+        """`event: error` with `{"type":"error","error":{...},"request_id":...}`."""
         return _event("error", errors.anthropic_error(error, request_id))
 
     def length_stop(self, tap: Tap, usage: Usage | None = None) -> bytes:

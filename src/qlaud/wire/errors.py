@@ -3,12 +3,15 @@
 The tables are section 4.2 of the API contract. Used by the wires and by the management API.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+import msgspec
 
 from qlaud.core.errors import QlaudError
 from qlaud.wire.counts import Fields, read_fields
 
 MESSAGE_CHARS = 1000
+ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 
 ANTHROPIC_TYPES: Mapping[int, str] = {
     400: "invalid_request_error",
@@ -21,6 +24,18 @@ ANTHROPIC_TYPES: Mapping[int, str] = {
     429: "rate_limit_error",
     504: "timeout_error",
     529: "overloaded_error",
+}
+GOOGLE_STATUSES: Mapping[int, str] = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    402: "RESOURCE_EXHAUSTED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    504: "DEADLINE_EXCEEDED",
 }
 OPENAI_TYPES: Mapping[int, str] = {402: "insufficient_quota", 409: "conflict_error", 429: "rate_limit_error"}
 
@@ -59,6 +74,44 @@ def openai_error(error: QlaudError) -> dict[str, object]:
             "code": error.code,
         }
     }
+
+
+def google_error(error: QlaudError) -> dict[str, object]:
+    """The error object of every Gemini-shaped surface."""
+    status = GOOGLE_STATUSES.get(error.status) or (
+        "UNAVAILABLE" if error.status >= 500 else "INVALID_ARGUMENT"
+    )
+    info = {"@type": ERROR_INFO, "reason": error.code, "domain": "qlaud"}
+    inner = {"code": error.status, "message": error.message, "status": status, "details": [info]}
+    return {"error": inner}
+
+
+def elevenlabs_error(error: QlaudError) -> dict[str, object]:
+    """The error object of ElevenLabs' paths."""
+    return {"detail": {"status": error.code, "message": error.message}}
+
+
+def deepgram_error(error: QlaudError, request_id: str) -> dict[str, object]:
+    """The error object of Deepgram's paths."""
+    return {"err_code": error.code, "err_msg": error.message, "request_id": request_id}
+
+
+ErrorShape = Callable[[QlaudError, str], dict[str, object]]
+"""An error of ours and the request's id, to the object a caller's SDK understands."""
+
+SHAPES: Mapping[str, ErrorShape] = {
+    "anthropic": anthropic_error,
+    "openai": lambda error, _: openai_error(error),
+    "google": lambda error, _: google_error(error),
+    "elevenlabs": lambda error, _: elevenlabs_error(error),
+    "deepgram": deepgram_error,
+}
+"""Every shape, by the name that provider files use."""
+
+
+def error_json(shape: str, error: QlaudError, request_id: str) -> bytes:
+    """The JSON body of an error in one of SHAPES."""
+    return msgspec.json.encode(SHAPES[shape](error, request_id))
 
 
 def provider_message(body: bytes) -> str:

@@ -11,7 +11,7 @@ from qlaud.wire.body import Members, is_null, read_body, read_whole
 from qlaud.wire.openai_reading import OpenAIReading
 from qlaud.wire.splice import set_members
 from qlaud.wire.taps import StreamTap, tap_for
-from qlaud.wire.types import Changes, ModelCall, Tap
+from qlaud.wire.types import ANSWERED, AnswerHead, Asked, Changes, ModelCall, Tap
 
 DONE = b"data: [DONE]\n\n"
 
@@ -20,11 +20,12 @@ DONE = b"data: [DONE]\n\n"
 class OpenAIChatWire:
     """`POST /v1/chat/completions`, as spoken by OpenAI and by the vendors that copied it."""
 
-    name: str = "openai_chat"
+    error_shape: str = "openai"
+    takes_form: bool = False
 
-    def read_call(self, body: bytes) -> ModelCall:
+    def read_call(self, asked: Asked) -> ModelCall:
         """What the request asks. Raises InvalidJson or BadRequest."""
-        return openai_request.read_call(body)
+        return openai_request.read_call(asked.body)
 
     def rewrite(self, body: bytes, call: ModelCall, changes: Changes) -> bytes:
         """The body with the model, the output limit and `include_usage` put in where they differ."""
@@ -48,20 +49,16 @@ class OpenAIChatWire:
             values["stream_options"] = set_members(text, {"include_usage": b"true"})
         return set_members(body, values, renames=renames, members=members)
 
-    def tap(self, call: ModelCall, *, strip_usage: bool, content_type: bytes = b"") -> Tap:
+    def tap(self, call: ModelCall, *, strip_usage: bool, head: AnswerHead = ANSWERED) -> Tap:
         """A tap. Stripping hides an event with usage and no choices, and nothing else.
 
         Usage in a chunk that also has choices (DeepSeek, Mistral, xAI) stays: it is part of the content. So does
         the `"usage":null` that other chunks carry once usage was asked for; clients that did not ask ignore it.
         """
-        return tap_for(OpenAIReading(call), call, strip_usage=strip_usage, content_type=content_type)
-
-    def error_body(self, error: QlaudError, request_id: str) -> bytes:
-        """`{"error":{"message","type","param","code"}}`; the request id travels in a header."""
-        return msgspec.json.encode(errors.openai_error(error))
+        return tap_for(OpenAIReading(call), call, strip_usage=strip_usage, head=head)
 
     def error_event(self, error: QlaudError, request_id: str) -> bytes:
-        """The same object as one data event. No `[DONE]` follows."""
+        """`{"error":{"message","type","param","code"}}` as one data event. No `[DONE]` follows."""
         return b"data: %s\n\n" % msgspec.json.encode(errors.openai_error(error))
 
     def length_stop(self, tap: Tap, usage: Usage | None = None) -> bytes:

@@ -1,4 +1,4 @@
-"""The two kinds of tap: over a stream of events, and over one JSON body. The format itself is a `Reading`.
+"""The kinds of tap: over a stream of events, over one JSON body, and over what says nothing. A format is a `Reading`.
 
 Invariants: what `feed` and `finish` return, joined, is what was fed, but for an event the reading wants hidden;
 memory is bounded whatever arrives; nothing a provider sends raises. A chunk of whole, uninteresting events costs a
@@ -7,9 +7,9 @@ few substring searches and no object: that is the path of nearly every chunk. Ma
 
 from typing import Protocol
 
-from qlaud.core.usage import Metered
+from qlaud.core.usage import Metered, Nothing
 from qlaud.wire.sse import event_data, split_events
-from qlaud.wire.types import ModelCall, Tap
+from qlaud.wire.types import AnswerHead, ModelCall, Tap
 
 EVENT_KEEP_BYTES = 64 * 1024
 """A partial event is kept up to this; no event that carries usage alone is anywhere near it."""
@@ -51,6 +51,7 @@ class Reading(Protocol):
 class StreamTap:
     """A tap over server-sent events."""
 
+    as_it_comes = True
     __slots__ = ("_carry", "_dropped", "_loose", "_reading", "_strip", "at_boundary")
 
     def __init__(self, reading: Reading, *, strip_usage: bool) -> None:
@@ -144,6 +145,7 @@ class StreamTap:
 class BodyTap:
     """A tap over one JSON body: read when it has ended, relayed as it comes."""
 
+    as_it_comes = False
     __slots__ = ("_chunks", "_kept", "_reading", "_size", "at_boundary", "started")
 
     def __init__(self, reading: Reading) -> None:
@@ -187,9 +189,40 @@ class BodyTap:
         return self._reading.outcome(input_bound=input_bound)
 
 
-def tap_for(reading: Reading, call: ModelCall, *, strip_usage: bool, content_type: bytes) -> Tap:
+class PlainTap:
+    """A tap over an answer that does not say what it costs: sound, pictures, films. The request does, or its head.
+
+    A refusal costs nothing; anything else costs what is known from the beginning, however much of it arrives.
+    """
+
+    as_it_comes = True
+    at_boundary = False
+    output_floor = 0
+    __slots__ = ("_metered", "started")
+
+    def __init__(self, metered: Metered, head: AnswerHead) -> None:
+        self._metered: Metered = metered if head.status < 300 else Nothing()
+        self.started = False
+
+    @property
+    def complete(self) -> bool:
+        return True
+
+    def feed(self, chunk: bytes) -> bytes:
+        self.started = True
+        return chunk
+
+    def finish(self) -> bytes:
+        return b""
+
+    def outcome(self, *, input_bound: int) -> Metered:
+        del input_bound
+        return self._metered
+
+
+def tap_for(reading: Reading, call: ModelCall, *, strip_usage: bool, head: AnswerHead) -> Tap:
     """A tap for an answer that comes as events or as one body: by its content type, else as `call` asked."""
-    kind = content_type.lower()
+    kind = head.content_type
     if b"event-stream" in kind or (call.stream and b"json" not in kind):
         return StreamTap(reading, strip_usage=strip_usage)
     return BodyTap(reading)

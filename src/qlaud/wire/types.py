@@ -4,6 +4,7 @@ A wire is pure: bytes in, bytes out, no I/O, no clock. Native passthrough stays 
 `rewrite` changes a body, and only the fields named in `Changes`. May be imported by flows, api and providers.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -11,6 +12,48 @@ from msgspec import Struct
 from qlaud.core.demand import Demand
 from qlaud.core.errors import QlaudError
 from qlaud.core.usage import Metered, Usage
+from qlaud.wire.multipart import Form
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Header pairs, names in lower case, in wire order."""
+
+
+class Asked(Struct, frozen=True, gc=False):
+    """A request as a wire reads it. What a wire does not have stays at its default."""
+
+    body: bytes = b""
+    """A JSON body, whole; empty for an upload."""
+    model: str = ""
+    """The model where it stands in the path; else what a call that names none is given."""
+    query: bytes = b""
+    stream: bool = False
+    """The path says that the answer streams."""
+    form: Form | None = None
+    """The fields of a multipart upload; its files stay where they are."""
+    upload_bytes: int = 0
+    """Size of an upload that is no form: raw audio."""
+    media_ms: int | None = None
+    """Playing time of what was uploaded, None where it cannot be read."""
+
+
+class AnswerHead(Struct, frozen=True, gc=False):
+    """Status and headers of a provider's answer."""
+
+    status: int = 200
+    headers: Headers = ()
+
+    @property
+    def content_type(self) -> bytes:
+        """In lower case; empty where there is none."""
+        return self.header(b"content-type").lower()
+
+    def header(self, name: bytes) -> bytes:
+        """The value of the first header of that name; empty where there is none."""
+        return next((value for key, value in self.headers if key == name), b"")
+
+
+ANSWERED = AnswerHead()
+"""A good answer that says nothing of itself."""
 
 
 class ModelCall(Struct, frozen=True, gc=False):
@@ -27,6 +70,8 @@ class ModelCall(Struct, frozen=True, gc=False):
     """Output limit fields that stand in the body with a number."""
     uncapped_tools: tuple[int, ...] = ()
     """Indexes in `tools` of provider tools without `max_uses`: `Changes.max_uses` gives it to them."""
+    model_field: str = "model"
+    """Where the model stands in a form."""
 
 
 class Changes(Struct, frozen=True, gc=False):
@@ -66,6 +111,8 @@ class Tap(Protocol):
 
     at_boundary: bool
     """What was relayed ends between two events: only here may events of our own be put in."""
+    as_it_comes: bool
+    """Relayed as it arrives: events, sound, films. Any other answer waits for its bill, up to a size."""
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes to relay now: `chunk` itself when nothing is withheld."""
@@ -91,35 +138,41 @@ class Wire(Protocol):
     """One wire format."""
 
     @property
-    def name(self) -> str:
-        """Its name, as in `anthropic`."""
+    def error_shape(self) -> str:
+        """Whose errors it has, of `errors.SHAPES`."""
         ...
 
-    def read_call(self, body: bytes) -> ModelCall:
-        """What `body` asks. Raises InvalidJson, or BadRequest naming the field that is wrong."""
+    @property
+    def takes_form(self) -> bool:
+        """Whether a body may be `multipart/form-data`."""
+        ...
+
+    def read_call(self, asked: Asked) -> ModelCall:
+        """What is asked. Raises InvalidJson, or BadRequest naming the field that is wrong."""
         ...
 
     def rewrite(self, body: bytes, call: ModelCall, changes: Changes) -> bytes:
         """`body` with `changes` put in and every other byte as it was; `body` itself if it says so already.
 
-        `call` is what `read_call` made of the same bytes.
+        `call` is what `read_call` made of the same bytes. Only for JSON bodies: the model of an upload, a path
+        or a query is put in by whoever sends it.
         """
         ...
 
-    def tap(self, call: ModelCall, *, strip_usage: bool, content_type: bytes = b"") -> Tap:
+    def tap(self, call: ModelCall, *, strip_usage: bool, head: AnswerHead = ANSWERED) -> Tap:
         """A tap for one answer to `call`.
 
-        `content_type` is the answer's own; it tells a stream from a JSON body, and when it is empty the
-        request decides. `strip_usage` hides the usage chunk that only the gateway asked for.
+        The content type of its `head` tells a stream from a JSON body, and without one the request decides; some
+        providers put the usage into their headers. `strip_usage` hides the usage chunk that only the
+        gateway asked for.
         """
-        ...
-
-    def error_body(self, error: QlaudError, request_id: str) -> bytes:
-        """The JSON body of an error of our own, in this format's shape."""
         ...
 
     def error_event(self, error: QlaudError, request_id: str) -> bytes:
-        """The same within a stream that has begun; the stream ends after it. Needs an event boundary."""
+        """An error of ours within a stream that has begun; the stream ends after it. Needs an event boundary.
+
+        Empty where the format has none: then the connection breaks.
+        """
         ...
 
     def length_stop(self, tap: Tap, usage: Usage | None = None) -> bytes:

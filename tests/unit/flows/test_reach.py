@@ -84,7 +84,7 @@ def body_sent(call: Prepared, taken: Hold) -> dict[str, object]:
 
 def test_a_call_that_fits_leaves_as_it_came() -> None:
     call = asyncio.run(_prepared(limit=MAX_OUTPUT))
-    assert request_for(call, call.routes[0], hold()).body is call.incoming.body
+    assert request_for(call, call.routes[0], hold()).body is call.incoming.asked.body
 
 
 def test_the_limit_that_was_held_is_the_limit_that_is_sent() -> None:

@@ -107,7 +107,12 @@ def test_a_key_is_never_printed() -> None:
         ('auth = { header = "x-key", variable = "acme key" }', "auth.variable"),
         ('auth = { header = "x-key", variable = "ACME_KEY", format = "Bearer" }', "auth.format"),
         ('headers = { "X-Version" = "1" }', "headers.X-Version"),
-        ('wires = { messages = { path = "v1" } }', "wires.messages.path"),
+        ('wires = { messages = { paths = ["v1"] } }', "wires.messages.paths"),
+        ('wires = { messages = { paths = ["/{a}/{a}"] } }', "wires.messages.paths"),
+        ("wires = { messages = {} }", "wires.messages.paths"),
+        ('wires = { acme_chat = { paths = ["/v1"] } }', "wires.acme_chat"),
+        ('errors = "acme"', "errors"),
+        ('free = { get = ["voices"] }', "free"),
         ("wires = {}", "wires"),
         ('colour = "red"', "colour"),
     ],
@@ -119,7 +124,7 @@ def test_a_wrong_provider_file_is_named_with_its_key(
         "slug": 'slug = "acme"',
         "display_name": 'display_name = "Acme"',
         "base_url": 'base_url = "https://acme.example"',
-        "wires": 'wires = { messages = { path = "/v1/messages" } }',
+        "wires": 'wires = { messages = { paths = ["/v1/messages"] } }',
     }
     rows[change.split(" ")[0]] = change
     file = tmp_path_factory.mktemp("providers") / "acme.toml"
@@ -138,7 +143,7 @@ def test_a_new_provider_is_a_file(
     file.write_text(
         'slug = "acme"\ndisplay_name = "Acme"\nbase_url = "https://acme.example/openai/v1"\n'
         '[auth]\nheader = "authorization"\nformat = "Token {key}"\nvariable = "ACME_KEY"\n'
-        '[wires.openai_chat]\npath = "/chat/completions"\nlimit_field = "max_tokens"\n'
+        '[wires.openai_chat]\npaths = ["/chat/completions"]\nlimit_field = "max_tokens"\n'
     )
     monkeypatch.setattr(registry, "shipped", lambda _: [file, file][:1])  # pyright: ignore[reportUnknownLambdaType]
     acme = load_registry({"ACME_KEY": "k"}).provider("acme")

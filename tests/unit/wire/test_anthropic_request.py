@@ -7,9 +7,13 @@ import pytest
 from qlaud.core.errors import BadRequest
 from qlaud.wire.anthropic import AnthropicWire
 from qlaud.wire.anthropic_request import DEFAULT_MAX_USES, IMAGE_TOKENS, TOOL_PROMPT_TOKENS
-from qlaud.wire.types import Changes, ModelCall
+from qlaud.wire.types import Asked, Changes, ModelCall
 
 WIRE = AnthropicWire()
+
+
+def read_bytes(body: bytes) -> ModelCall:
+    return WIRE.read_call(Asked(body=body))
 
 
 def body(**fields: object) -> bytes:
@@ -18,7 +22,7 @@ def body(**fields: object) -> bytes:
 
 
 def read(**fields: object) -> ModelCall:
-    return WIRE.read_call(body(**fields))
+    return read_bytes(body(**fields))
 
 
 def user(*blocks: object) -> list[object]:
@@ -91,12 +95,12 @@ def test_a_field_that_stands_twice_is_refused(name: str) -> None:
     text = body(stream=True, tools=[], thinking=None, service_tier="auto", speed="standard")
     for spelled in (f'"{name}"', f'"\\u{ord(name[0]):04x}{name[1:]}"'):
         with pytest.raises(BadRequest, match="stands twice"):
-            WIRE.read_call(b"{" + spelled.encode() + b':1,"x":2,' + text[1:])
+            read_bytes(b"{" + spelled.encode() + b':1,"x":2,' + text[1:])
 
 
 def test_text_is_bounded_by_its_bytes() -> None:
     text = body(messages=user({"type": "text", "text": "hé \U0001f600 \n"}), system="be brief")
-    assert WIRE.read_call(text).demand.input_tokens == len(text)
+    assert read_bytes(text).demand.input_tokens == len(text)
 
 
 def test_escapes_never_make_the_bound_smaller_than_the_text() -> None:
@@ -136,9 +140,9 @@ def test_pictures_inside_tool_results_are_counted() -> None:
 def test_what_only_looks_like_a_picture_stays_text() -> None:
     fake = {"type": "tool_use", "id": "t", "name": "n", "input": image("word " * 1000)}
     text = body(messages=[{"role": "assistant", "content": [fake]}])
-    assert WIRE.read_call(text).demand.input_tokens == len(text)
+    assert read_bytes(text).demand.input_tokens == len(text)
     quoted = body(messages=user({"type": "text", "text": json.dumps(image("word " * 1000))}))
-    assert WIRE.read_call(quoted).demand.input_tokens == len(quoted)
+    assert read_bytes(quoted).demand.input_tokens == len(quoted)
 
 
 @pytest.mark.parametrize(
@@ -162,22 +166,22 @@ def test_input_that_is_not_in_the_body_counts_as_the_whole_context(block: object
 
 def test_an_escaped_type_is_still_seen() -> None:
     text = body(messages=user({"type": "document", "source": {}})).replace(b'"document"', b'"doc\\u0075ment"')
-    assert WIRE.read_call(text).demand.whole_context
+    assert read_bytes(text).demand.whole_context
 
 
 def test_messages_of_an_unknown_shape_count_as_the_whole_context() -> None:
     assert read(messages="hello").demand.whole_context
     assert read(messages=[5]).demand.whole_context
-    assert WIRE.read_call(body().replace(b"[]", b'[{"role":"user","content":"\xff"}]')).demand.whole_context
+    assert read_bytes(body().replace(b"[]", b'[{"role":"user","content":"\xff"}]')).demand.whole_context
 
 
 def test_tools_add_the_hidden_prompt() -> None:
     tools = [{"name": "get", "input_schema": {"type": "object"}}]
     text = body(tools=tools)
-    assert WIRE.read_call(text).demand.input_tokens == len(text) + TOOL_PROMPT_TOKENS
+    assert read_bytes(text).demand.input_tokens == len(text) + TOOL_PROMPT_TOKENS
     typed = body(tools=[{"type": "bash_20250124", "name": "bash"}])
-    assert WIRE.read_call(typed).demand.input_tokens > len(typed) + TOOL_PROMPT_TOKENS
-    assert WIRE.read_call(typed).demand.unbounded_tool is None
+    assert read_bytes(typed).demand.input_tokens > len(typed) + TOOL_PROMPT_TOKENS
+    assert read_bytes(typed).demand.unbounded_tool is None
 
 
 def test_a_search_tool_is_held_for_its_most_uses() -> None:
@@ -201,13 +205,13 @@ def test_a_fetch_tool_is_free_but_fills_the_context() -> None:
 def test_a_limit_that_stands_twice_in_a_tool_is_refused() -> None:
     tool = b'{"type":"web_search_20250305","max_uses":1,"max_uses":100}'
     with pytest.raises(BadRequest, match="stands twice"):
-        WIRE.read_call(body().replace(b'"messages":[]', b'"messages":[],"tools":[%s]' % tool))
+        read_bytes(body().replace(b'"messages":[]', b'"messages":[],"tools":[%s]' % tool))
 
 
 def test_a_tool_with_two_types_is_refused() -> None:
     tool = b'{"type":"web_search_20250305","name":"x","type":"custom","input_schema":{"type":"object"}}'
     with pytest.raises(BadRequest, match="stands twice"):
-        WIRE.read_call(body().replace(b'"messages":[]', b'"messages":[],"tools":[%s]' % tool))
+        read_bytes(body().replace(b'"messages":[]', b'"messages":[],"tools":[%s]' % tool))
 
 
 @pytest.mark.parametrize(
@@ -284,7 +288,7 @@ def test_a_rewrite_changes_only_what_it_must() -> None:
         {"messages": [{"role": "user", "content": "max_tokens"}], "model": "alias", "max_tokens": 9}
     )
     body = text.encode()
-    call = WIRE.read_call(body)
+    call = read_bytes(body)
     assert WIRE.rewrite(body, call, Changes()) is body
     assert (
         WIRE.rewrite(body, call, Changes(model="alias", max_output=9, include_usage=True, max_uses=5)) is body
@@ -297,12 +301,12 @@ def test_a_rewrite_changes_only_what_it_must() -> None:
 
 def test_a_missing_limit_is_put_in() -> None:
     body = b'{"model":"m","messages":[]}'
-    changed = WIRE.rewrite(body, WIRE.read_call(body), Changes(max_output=64))
+    changed = WIRE.rewrite(body, read_bytes(body), Changes(max_output=64))
     assert changed == b'{"max_tokens":64,"model":"m","messages":[]}'
 
 
 def test_provider_tools_without_a_limit_are_given_one() -> None:
     body = b'{"model":"m","tools":[{"name":"a"},{"type":"web_search_20250305","name":"w"}],"messages":[]}'
-    changed = WIRE.rewrite(body, WIRE.read_call(body), Changes(max_uses=5))
+    changed = WIRE.rewrite(body, read_bytes(body), Changes(max_uses=5))
     assert changed == body.replace(b'{"type":"web', b'{"max_uses":5,"type":"web')
-    assert WIRE.read_call(changed).uncapped_tools == ()
+    assert read_bytes(changed).uncapped_tools == ()

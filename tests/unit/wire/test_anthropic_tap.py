@@ -7,7 +7,7 @@ import pytest
 from qlaud.core.demand import Demand
 from qlaud.core.usage import AtLeast, Exact, Nothing, Usage
 from qlaud.wire.anthropic import AnthropicWire
-from qlaud.wire.types import ModelCall, Tap
+from qlaud.wire.types import AnswerHead, ModelCall, Tap
 
 WIRE = AnthropicWire()
 JSON = b"application/json"
@@ -16,7 +16,7 @@ Fields = dict[str, object]
 
 def tap(*ttls: str, content_type: bytes = b"", stream: bool = True, **demand: str) -> Tap:
     call = ModelCall("m", stream, Demand(100, cache_ttls=frozenset(ttls), **demand), wants_usage=True)  # type: ignore[arg-type]
-    return WIRE.tap(call, strip_usage=True, content_type=content_type)
+    return WIRE.tap(call, strip_usage=True, head=AnswerHead(headers=((b"content-type", content_type),)))
 
 
 def event(kind: str, **fields: object) -> bytes:

@@ -8,9 +8,9 @@ from qlaud.core.demand import Demand
 from qlaud.core.errors import BadRequest, KeyCapExceeded, QlaudError, WalletExhausted
 from qlaud.core.usage import Usage
 from qlaud.wire.anthropic import AnthropicWire
-from qlaud.wire.errors import anthropic_type, openai_type
+from qlaud.wire.errors import anthropic_type, error_json, openai_type
 from qlaud.wire.openai_chat import OpenAIChatWire
-from qlaud.wire.types import ModelCall
+from qlaud.wire.types import AnswerHead, ModelCall
 
 CAP = KeyCapExceeded(cap_micros=5_000_000, spent_micros=4_998_120, held_micros=0)
 
@@ -44,7 +44,7 @@ def test_every_status_has_the_type_of_the_contract(status: int, anthropic: str, 
 
 
 def test_a_reached_cap_in_the_anthropic_shape() -> None:
-    assert json.loads(AnthropicWire().error_body(CAP, "r-1")) == {
+    assert json.loads(error_json("anthropic", CAP, "r-1")) == {
         "type": "error",
         "request_id": "r-1",
         "error": {
@@ -62,7 +62,7 @@ def test_a_reached_cap_in_the_anthropic_shape() -> None:
 
 
 def test_a_reached_cap_in_the_openai_shape() -> None:
-    assert json.loads(OpenAIChatWire().error_body(WalletExhausted(), "r-1")) == {
+    assert json.loads(error_json("openai", WalletExhausted(), "r-1")) == {
         "error": {
             "message": "this API key has reached its spending cap: the wallet of its account is empty",
             "type": "insufficient_quota",
@@ -70,7 +70,7 @@ def test_a_reached_cap_in_the_openai_shape() -> None:
             "code": "wallet_exhausted",
         }
     }
-    named = json.loads(OpenAIChatWire().error_body(BadRequest("no", param="n"), "r-1"))
+    named = json.loads(error_json("openai", BadRequest("no", param="n"), "r-1"))
     assert named["error"]["param"] == "n"
 
 
@@ -78,7 +78,7 @@ def test_errors_within_a_stream_are_one_whole_event() -> None:
     anthropic = AnthropicWire().error_event(CAP, "r-1")
     name, data = anthropic.decode().removesuffix("\n\n").split("\n")
     assert name == "event: error"
-    assert json.loads(data.removeprefix("data: ")) == json.loads(AnthropicWire().error_body(CAP, "r-1"))
+    assert json.loads(data.removeprefix("data: ")) == json.loads(error_json("anthropic", CAP, "r-1"))
     openai = OpenAIChatWire().error_event(QlaudError("broken"), "r-1")
     assert openai.startswith(b"data: {")
     assert openai.endswith(b"}\n\n")
@@ -154,5 +154,7 @@ def test_an_answer_that_has_ended_is_not_ended_again() -> None:
     openai = OpenAIChatWire().tap(call(), strip_usage=False)
     openai.feed(b"data: [DONE]\n\n")
     assert OpenAIChatWire().length_stop(openai) == b""
-    body = OpenAIChatWire().tap(call(), strip_usage=False, content_type=b"application/json")
+    body = OpenAIChatWire().tap(
+        call(), strip_usage=False, head=AnswerHead(headers=((b"content-type", b"application/json"),))
+    )
     assert OpenAIChatWire().length_stop(body) == b""

@@ -7,9 +7,13 @@ import pytest
 from qlaud.core.errors import BadRequest
 from qlaud.wire.openai_chat import OpenAIChatWire
 from qlaud.wire.openai_request import IMAGE_TOKENS, TILED_MINI_IMAGE_TOKENS, TOOL_PROMPT_TOKENS
-from qlaud.wire.types import Changes, ModelCall
+from qlaud.wire.types import Asked, Changes, ModelCall
 
 WIRE = OpenAIChatWire()
+
+
+def read_bytes(body: bytes) -> ModelCall:
+    return WIRE.read_call(Asked(body=body))
 
 
 def body(**fields: object) -> bytes:
@@ -18,7 +22,7 @@ def body(**fields: object) -> bytes:
 
 
 def read(**fields: object) -> ModelCall:
-    return WIRE.read_call(body(**fields))
+    return read_bytes(body(**fields))
 
 
 def user(*parts: object) -> list[object]:
@@ -81,7 +85,7 @@ def test_a_wrong_value_is_refused_by_name(field: str, value: object) -> None:
 def test_a_wish_for_usage_that_stands_twice_is_refused() -> None:
     text = body(stream_options=0).replace(b":0", b':{"include_usage":true,"include_usage":false}')
     with pytest.raises(BadRequest, match="stands twice"):
-        WIRE.read_call(text)
+        read_bytes(text)
 
 
 @pytest.mark.parametrize(
@@ -90,12 +94,12 @@ def test_a_wish_for_usage_that_stands_twice_is_refused() -> None:
 def test_a_field_that_stands_twice_is_refused(name: str) -> None:
     text = body(max_tokens=5, max_completion_tokens=5, stream=True, n=1, stream_options=None)
     with pytest.raises(BadRequest, match="stands twice"):
-        WIRE.read_call(b'{"%s":1,' % name.encode() + text[1:])
+        read_bytes(b'{"%s":1,' % name.encode() + text[1:])
 
 
 def test_text_is_bounded_by_its_bytes() -> None:
     text = body(messages=[{"role": "user", "content": "hé \U0001f600"}, *user({"type": "text", "text": "x"})])
-    assert WIRE.read_call(text).demand.input_tokens == len(text)
+    assert read_bytes(text).demand.input_tokens == len(text)
 
 
 def test_the_json_around_a_message_covers_its_frame() -> None:
@@ -147,7 +151,7 @@ def test_earlier_speech_counts_as_the_whole_context() -> None:
 
 def test_tools_add_the_hidden_prompt() -> None:
     text = body(tools=[{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}])
-    call = WIRE.read_call(text)
+    call = read_bytes(text)
     assert call.demand.input_tokens == len(text) + TOOL_PROMPT_TOKENS
     assert call.demand.unbounded_tool is None
 
@@ -155,7 +159,7 @@ def test_tools_add_the_hidden_prompt() -> None:
 def test_a_tool_with_two_types_is_refused() -> None:
     tool = b'{"type":"web_search","type":"function","function":{"name":"f","parameters":{"type":"object"}}}'
     with pytest.raises(BadRequest, match="stands twice"):
-        WIRE.read_call(body(tools=0).replace(b'"tools":0', b'"tools":[%s]' % tool))
+        read_bytes(body(tools=0).replace(b'"tools":0', b'"tools":[%s]' % tool))
 
 
 @pytest.mark.parametrize(
@@ -257,7 +261,7 @@ def test_cache_writes_asked_for_are_seen(fields: dict[str, object], ttls: set[st
 def test_the_limit_that_was_held_is_the_limit_that_is_sent(
     body: bytes, field: str, limit: int, changed: bytes
 ) -> None:
-    call = WIRE.read_call(body)
+    call = read_bytes(body)
     assert WIRE.rewrite(body, call, Changes(max_output=limit, limit_field=field)) == changed
 
 
@@ -284,10 +288,10 @@ def test_the_limit_that_was_held_is_the_limit_that_is_sent(
     ],
 )
 def test_usage_is_asked_for_in_streams(body: bytes, changed: bytes) -> None:
-    assert WIRE.rewrite(body, WIRE.read_call(body), Changes(include_usage=True)) == changed
+    assert WIRE.rewrite(body, read_bytes(body), Changes(include_usage=True)) == changed
 
 
 def test_a_body_that_says_it_already_is_returned_itself() -> None:
     body = b'{"model":"m","max_tokens":5,"stream":true,"stream_options":{"include_usage":true}}'
     changes = Changes(model="m", max_output=5, include_usage=True, max_uses=5)
-    assert WIRE.rewrite(body, WIRE.read_call(body), changes) is body
+    assert WIRE.rewrite(body, read_bytes(body), changes) is body

@@ -7,7 +7,7 @@ import pytest
 from qlaud.core.demand import Demand
 from qlaud.core.usage import AtLeast, Exact, Nothing, Usage
 from qlaud.wire.openai_chat import OpenAIChatWire
-from qlaud.wire.types import ModelCall, Tap
+from qlaud.wire.types import AnswerHead, ModelCall, Tap
 
 WIRE = OpenAIChatWire()
 JSON = b"application/json"
@@ -20,7 +20,7 @@ def tap(
 ) -> Tap:
     bound = Demand(100, cache_ttls=frozenset(ttls), **demand)  # type: ignore[arg-type]
     call = ModelCall("gpt-6-sol", stream=True, demand=bound, wants_usage=not strip)
-    return WIRE.tap(call, strip_usage=strip, content_type=content_type)
+    return WIRE.tap(call, strip_usage=strip, head=AnswerHead(headers=((b"content-type", content_type),)))
 
 
 def chunk(**fields: object) -> bytes:
