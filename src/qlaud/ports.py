@@ -34,7 +34,7 @@ class Ids(Protocol):
 
 
 class Upload(Protocol):
-    """The body of a request that is no JSON, at rest while its call is under way."""
+    """An upload that has arrived whole and rests until it leaves. Implemented by `api.spool`."""
 
     @property
     def size(self) -> int:
@@ -42,15 +42,15 @@ class Upload(Protocol):
         ...
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """The bytes from `offset` on, at most `length`. May read a disk."""
+        """Up to `length` bytes from `offset`: fewer only at the end. Blocks; any thread may call it."""
         ...
 
     def pieces(self, edits: Sequence[Edit] = ()) -> AsyncIterator[bytes]:
-        """The whole body with the edits made. May be asked for again."""
+        """The whole body with the edits made, never blocking the event loop. Can be asked for again."""
         ...
 
     def close(self) -> None:
-        """Drop it. Idempotent."""
+        """Forget it. Idempotent."""
         ...
 
 

@@ -44,6 +44,7 @@
     ├── ProviderNotConfigured         503     provider_not_configured
     ├── ShuttingDown                  503     shutting_down
     ├── StoreUnavailable              503     store_unavailable
+    ├── SpoolFull                     503     spool_full
     └── Internal                      500     internal
 
 The class is the condition, its attributes are the facts, `str(error)` is one sentence that tells the caller
@@ -528,6 +529,19 @@ class StoreUnavailable(QlaudError):
 
     def __init__(self) -> None:
         super().__init__("the ledger cannot be reached, so no call is admitted; retry")
+
+
+class SpoolFull(QlaudError):
+    """The folder where uploads rest takes no more, or cannot be written at all; nothing was charged."""
+
+    status = 503
+    code = "spool_full"
+    headers = RETRY_SOON
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"this gateway has no room for the upload ({reason.lower()}); retry, and tell its operator if it stays so"
+        )
 
 
 class Internal(QlaudError):
