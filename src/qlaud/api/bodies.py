@@ -18,7 +18,7 @@ from typing import Any
 from qlaud.api.top import ClientLeft
 from qlaud.core.errors import BadRequest, BodyTooLarge
 from qlaud.ports import Headers, Upload
-from qlaud.wire.multipart import Form
+from qlaud.wire.form import Form
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

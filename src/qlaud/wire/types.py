@@ -12,7 +12,7 @@ from msgspec import Struct
 from qlaud.core.demand import Demand
 from qlaud.core.errors import QlaudError
 from qlaud.core.usage import Metered, Usage
-from qlaud.wire.multipart import Form
+from qlaud.wire.form import Form
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Header pairs, names in lower case, in wire order."""
