@@ -187,7 +187,9 @@ class Line(asyncio.Protocol):
             await self._send_part(part, script, sized=by_length)
             budget -= len(piece.content)
         silent_after_all = script.fault == "stall" and by_length and budget == 0
-        if broken and not silent_after_all:  # a sized answer is over with its last byte, whoever is silent then
+        if (
+            broken and not silent_after_all
+        ):  # a sized answer is over with its last byte, whoever is silent then
             await self._break(entry, asked, answer)
             return
         ledger.end(entry, answer, whole=True)

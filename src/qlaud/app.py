@@ -22,13 +22,15 @@ from qlaud.app_database import Say, database
 from qlaud.config import Settings
 from qlaud.flows.accounts import Accounts
 from qlaud.flows.chores import Chores, ChoreTerms
+from qlaud.flows.directory import Directory, Outlets
 from qlaud.flows.doctor import Doctor
 from qlaud.flows.free import Free
 from qlaud.flows.holds import Holds
 from qlaud.flows.idempotency import Idempotency
-from qlaud.flows.inference import Directory, Inference, Outlets
+from qlaud.flows.inference import Inference
 from qlaud.flows.keys import Keys
 from qlaud.flows.metered import Metered
+from qlaud.flows.passing import Passing
 from qlaud.flows.principals import Principals
 from qlaud.flows.pump import PumpTerms
 from qlaud.flows.usage import UsageReports
@@ -279,7 +281,7 @@ def _gateway(desk: Desk, directory: Directory, inference: Inference, metrics: Me
     free = Free(directory, desk.principals)
     edges = Edges(
         Ways(directory.registry),
-        InferenceEdge(inference, desk.clock, desk.ids, terms, count),
+        InferenceEdge(inference, Passing(directory, desk.principals), desk.clock, desk.ids, terms, count),
         FreeEdge(free, metrics, stored, terms, metrics_token=settings.metrics_token),
         build_management(desk, ready),
     )

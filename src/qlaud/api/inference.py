@@ -17,6 +17,7 @@ from qlaud.core.errors import QlaudError
 from qlaud.core.ids import RequestId
 from qlaud.flows.calls import Incoming
 from qlaud.flows.inference import Inference
+from qlaud.flows.passing import Passing
 from qlaud.flows.pump import Pump
 from qlaud.ports import Clock, Headers, Ids
 from qlaud.wire.errors import error_json
@@ -101,12 +102,14 @@ class InferenceEdge:
     def __init__(
         self,
         inference: Inference,
+        passing: Passing,
         clock: Clock,
         ids: Ids,
         terms: EdgeTerms,
         on_status: Callable[[str, int], None],
     ) -> None:
         self._inference = inference
+        self._passing = passing
         self._clock = clock
         self._ids = ids
         self._terms = terms
@@ -130,6 +133,22 @@ class InferenceEdge:
                 raise
             return
         pump.client_left()
+
+    async def pass_on(
+        self, found: Found, scope: Scope, receive: Receive, send: Send, head: list[tuple[bytes, bytes]]
+    ) -> None:
+        """A path that costs nothing: asked at the provider, answered as it answers."""
+        direct: Direct | None = scope.get("extensions", NO_EXTENSIONS).get(EXTENSION)
+        relay = AsgiRelay(send, found.surface, head, self._on_status, direct=direct)
+        await guarded(self._pass_on(found, scope, receive, relay), relay.fail, head[0][1].decode())
+
+    async def _pass_on(self, found: Found, scope: Scope, receive: Receive, relay: AsgiRelay) -> None:
+        incoming = await read_incoming(found, scope, receive, self._terms)
+        try:
+            await self._passing.pass_on(incoming, relay)
+        finally:
+            if incoming.upload is not None:
+                incoming.upload.close()
 
     async def _open(self, found: Found, scope: Scope, receive: Receive, relay: AsgiRelay) -> Pump:
         incoming = await read_incoming(found, scope, receive, self._terms)
@@ -166,6 +185,8 @@ async def read_incoming(found: Found, scope: Scope, receive: Receive, terms: Edg
         provider=surface.provider,
         target=raw[len(found.prefix) :],
         pattern=surface.pattern,
+        method=surface.method,
+        is_metered=surface.is_metered,
         upload=body.upload,
     )
 

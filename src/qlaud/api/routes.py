@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from qlaud.api.bodies import Message, Receive, Scope, Send
 from qlaud.api.free import FreeEdge
 from qlaud.api.inference import InferenceEdge
-from qlaud.api.surfaces import METRICS, Ways, is_models, shape_of
+from qlaud.api.surfaces import COUNT_TOKENS, METRICS, Ways, is_models
 from qlaud.core.errors import MethodNotAllowed, WebsocketNotSupported
 from qlaud.ports import Clock, Ids
 
@@ -65,14 +65,19 @@ class Gateway:
             method, scope = "GET", {**scope, "method": "GET"}
         found = self._ways.find(method, path)
         if found is not None:
-            if found.surface.kind == "call":
-                await self._inference.serve(found, scope, receive, send, head)
-            else:
-                await self._free.count_tokens(found, scope, receive, send, head)
+            match found.surface.kind:
+                case "call" | "job" | "live":
+                    await self._inference.serve(found, scope, receive, send, head)
+                case "free" if found.surface.wire_name == COUNT_TOKENS:
+                    await self._free.count_tokens(found, scope, receive, send, head)
+                case "free":
+                    await self._inference.pass_on(found, scope, receive, send, head)
             return
         if method == "GET":
             if _wants_websocket(scope):
-                await self._free.refuse(WebsocketNotSupported(NO_WEBSOCKET), shape_of(path), send, head)
+                await self._free.refuse(
+                    WebsocketNotSupported(NO_WEBSOCKET), self._ways.shape(path), send, head
+                )
                 return
             if is_models(path):
                 name = path.partition("/models/")[2]
@@ -85,7 +90,7 @@ class Gateway:
             await self._preflight(scope, send, head)
             return
         if allowed := self._ways.methods(path):
-            await self._free.refuse(MethodNotAllowed(allowed), shape_of(path), send, head)
+            await self._free.refuse(MethodNotAllowed(allowed), self._ways.shape(path), send, head)
             return
         await self._management(scope, receive, adding(send, head))
 

@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from qlaud.core.ledger import UNMETERED
 from qlaud.core.paths import MODEL, PathPattern
 from qlaud.core.providers import Kind, Provider, Registry, UploadKind
 from qlaud.core.providers import Wire as Spoken
+from qlaud.wire.passthrough import PassthroughWire
 from qlaud.wire.shelf import WIRES
 from qlaud.wire.types import Wire
 
@@ -26,6 +28,8 @@ class Surface(Struct, frozen=True, gc=False):
     """In the registry and the catalog."""
     name: str
     """In usage events."""
+    error_shape: str
+    """Whose errors are spoken here, of `wire.errors.SHAPES`."""
     kind: Kind = "call"
     method: str = "POST"
     provider: str = ""
@@ -35,11 +39,8 @@ class Surface(Struct, frozen=True, gc=False):
     is_stream: bool = False
     default_model: str = ""
     upload: UploadKind = ""
-
-    @property
-    def error_shape(self) -> str:
-        """Whose errors are spoken here."""
-        return self.wire.error_shape
+    is_metered: bool = True
+    """False: no rule says what the path costs."""
 
 
 class Found(Struct, frozen=True, gc=False):
@@ -73,21 +74,21 @@ UNPREFIXED: Mapping[str, tuple[str, str]] = {
 """Model calls below `/v1` (POST): wire and surface."""
 BASES = ("/v1", "/v1/v1", "")
 """A base URL with a `/v1` too many (Anthropic's SDK) or too few (OpenAI's) works as well."""
-COUNTING = frozenset(f"{base}/messages/count_tokens" for base in BASES)
+COUNT_TOKENS = "count_tokens"
 AUDIO = frozenset(("openai_transcription", "openai_translation"))
 MODELS = frozenset(("/v1/models", "/anthropic/v1/models", "/openai/v1/models", "/v1/v1/models", "/models"))
 METRICS = "/metrics"
+RULED = ("DELETE", "GET", "POST")
+"""Methods that rules are made for."""
+PASSED = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE"))
+LONGEST_NAME = 200
+"""Characters of an unmetered path that its event keeps, in place of a model."""
 
 
 def is_models(path: str) -> bool:
     """Whether this is the list of models, or one of them."""
     collection, _, name = path.partition("/models/")
     return path in MODELS or (name != "" and collection + "/models" in MODELS)
-
-
-def shape_of(path: str) -> str:
-    """Whose error shape a path has that no surface serves (contract 4.1)."""
-    return "openai" if path.startswith(("/openai/", "/v1/realtime")) else "anthropic"
 
 
 class Ways:
@@ -103,9 +104,10 @@ class Ways:
             for path, (wire, name) in UNPREFIXED.items():
                 if wire in WIRES:
                     upload: UploadKind = "audio" if wire in AUDIO else ""
-                    surface = Surface(WIRES[wire], wire, name, upload=upload)
+                    shape = WIRES[wire].error_shape
+                    surface = Surface(WIRES[wire], wire, name, shape, upload=upload)
                     self.fixed["POST", base + path] = Found(surface, NO_VALUES)
-            counting = Surface(WIRES["count_tokens"], "count_tokens", "count_tokens", "free")
+            counting = Surface(WIRES[COUNT_TOKENS], COUNT_TOKENS, COUNT_TOKENS, "anthropic", "free")
             self.fixed["POST", f"{base}/messages/count_tokens"] = Found(counting, NO_VALUES)
         for provider in registry.providers.values():
             if provider.origin:
@@ -116,26 +118,50 @@ class Ways:
         found = self.fixed.get((method, path))
         if found is not None:
             return found
+        if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):
+            return None  # the provider would read another path than the one that was metered
         slug, _, _ = path[1:].partition("/")
-        if slug in self._prefixed:
-            rest = path[len(slug) + 1 :]
-            return _first(self._prefixed[slug], method, rest, f"/{slug}")
-        return _first(self._own, method, path, "")
+        rows = self._prefixed.get(slug)
+        if rows is None:
+            return _first(self._own, method, path, "")
+        rest, prefix = path[len(slug) + 1 :], f"/{slug}"
+        found = _first(rows, method, rest, prefix)
+        if found is None and method in PASSED and not is_models(path):
+            is_ruled = any(
+                (other, path) in self.fixed or _first(rows, other, rest, prefix) for other in RULED
+            )
+            return None if is_ruled else _unmetered(self._providers[slug], method, rest)
+        return found
 
-    def provider_of(self, path: str) -> Provider | None:
-        """The provider whose prefix a path has."""
-        slug, slash, _ = path[1:].partition("/")
-        return self._providers.get(slug) if slash and slug in self._prefixed else None
+    def shape(self, path: str) -> str:
+        """Whose error shape a path has that no surface serves by this method (contract 4.1)."""
+        for method in RULED:
+            if (found := self.find(method, path)) is not None:
+                return found.surface.error_shape
+        return "openai" if path.startswith("/v1/realtime") else "anthropic"
 
     def methods(self, path: str) -> list[str]:
         """The methods of a path that stands here; empty for any other."""
         if path == METRICS or is_models(path):
             return ["GET", "HEAD", "OPTIONS"]
-        found = [method for method in ("DELETE", "GET", "POST") if self.find(method, path) is not None]
+        found = [method for method in RULED if self.find(method, path) is not None]
         return sorted((*found, "OPTIONS")) if found else []
 
     def _add(self, provider: Provider) -> None:
         prefixed = self._prefixed.setdefault(provider.slug, [])
+        for free in provider.free:
+            pattern = PathPattern(provider.usual_base_path + free.path.text)
+            surface = Surface(
+                PassthroughWire(provider.error_shape),
+                UNMETERED,
+                UNMETERED,
+                provider.error_shape,
+                kind="free",
+                method=free.method,
+                provider=provider.slug,
+                pattern=pattern,
+            )
+            self._put(prefixed, f"/{provider.slug}", surface, pattern)
         for wire in provider.wires.values():
             for pattern, is_stream in _patterns(provider, wire):
                 surface = _surface(provider, wire, pattern, is_stream)
@@ -155,6 +181,21 @@ class Ways:
             self.fixed.setdefault((surface.method, prefix + pattern.text), found)
         else:
             rows.append((surface.method, pattern, surface))
+
+
+def _unmetered(provider: Provider, method: str, rest: str) -> Found:
+    surface = Surface(
+        PassthroughWire(provider.error_shape),
+        UNMETERED,
+        UNMETERED,
+        provider.error_shape,
+        method=method,
+        provider=provider.slug,
+        default_model=f"{method} {rest}"[:LONGEST_NAME],
+        upload="any",
+        is_metered=False,
+    )
+    return Found(surface, NO_VALUES, f"/{provider.slug}")
 
 
 def _first(rows: list[tuple[str, PathPattern, Surface]], method: str, path: str, prefix: str) -> Found | None:
@@ -177,6 +218,7 @@ def _surface(provider: Provider, wire: Spoken, pattern: PathPattern, is_stream: 
         wire=WIRES[wire.name],
         wire_name=wire.name,
         name=wire.surface,
+        error_shape=WIRES[wire.name].error_shape,
         kind=wire.kind,
         method="GET" if wire.kind == "live" else "POST",
         provider=provider.slug,

@@ -145,6 +145,12 @@ class RouteNotMetered(BadRequest):
 
     code = "route_not_metered"
 
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"no rule says what {path} costs, so it is open to admin keys without a cap only; "
+            "use a path that is metered, or such a key"
+        )
+
 
 class ProviderToolNotMetered(BadRequest):
     """A tool the provider runs itself, whose cost cannot be bounded."""

@@ -21,12 +21,16 @@ from qlaud.core.errors import (
     QlaudError,
     RateLimited,
     RevokedKey,
+    RouteNotMetered,
     WalletExhausted,
 )
 from qlaud.core.ids import AccountId, KeyId, RequestId
 from qlaud.core.keys import Mode, OnDisconnect
 from qlaud.core.money import Micros
 from qlaud.core.usage import Usage
+
+UNMETERED = "passthrough"
+"""The surface of a path without a metering rule; its event names the path in place of a model."""
 
 
 class CallFacts(Struct, frozen=True, gc=False):
@@ -139,6 +143,8 @@ def refusal(outcome: str, ask: HoldAsk, limits: Limits) -> QlaudError:
             return ExpiredKey()
         case "model_not_allowed":
             return ModelNotAllowed(ask.facts.model)
+        case "model_not_priced" if ask.facts.surface == UNMETERED:
+            return RouteNotMetered(ask.facts.model)
         case "model_not_priced":
             return ModelNotPriced(ask.facts.model)
         case "provider_tool_not_metered":

@@ -32,8 +32,8 @@ class Secret:
 Kind = Literal["call", "job", "live", "free"]
 """What a path is for: a model call that ends with its answer, one that begins a job, a WebSocket, or a free answer."""
 
-UploadKind = Literal["", "audio"]
-"""What a body that is no JSON holds: `audio`, whose playing time is read before money is held for it."""
+UploadKind = Literal["", "audio", "any"]
+"""What a body that is no JSON holds: `audio`, whose playing time is read before money is held for it, or `any`thing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ class Incoming(Struct, frozen=True, gc=False):
     """Then: the raw path as the vendor knows it."""
     pattern: PathPattern | None = None
     """Then: what `target` matches."""
+    is_metered: bool = True
+    """False: no rule says what the path costs."""
     upload: Upload | None = None
     """The body, where it is no JSON. Closed by whoever ends the call."""
 

@@ -13,8 +13,8 @@ from qlaud.core.keys import Principal, mode_of
 from qlaud.flows.answers import REFUSES_US, fault_error, provider_error
 from qlaud.flows.calls import Incoming, Route
 from qlaud.flows.decoding import decoder_for
+from qlaud.flows.directory import SIMULATOR, Directory
 from qlaud.flows.headers import to_client, to_upstream, to_upstream_query
-from qlaud.flows.inference import SIMULATOR, Directory
 from qlaud.flows.principals import Principals
 from qlaud.ports import Headers, UpstreamFault, UpstreamRequest
 from qlaud.wire.types import Changes

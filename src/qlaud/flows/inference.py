@@ -4,21 +4,28 @@ Nothing goes upstream before the hold stands. From then on the pump owns the mon
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from qlaud.core.catalog import Catalog, Host, Model
+from qlaud.core.catalog import Host, Model
 from qlaud.core.demand import Demand, Worst
-from qlaud.core.errors import BadRequest, ModelNotFound, ProviderNotConfigured, QlaudError, ShuttingDown
+from qlaud.core.errors import (
+    BadRequest,
+    ModelNotFound,
+    ProviderNotConfigured,
+    QlaudError,
+    RouteNotMetered,
+    ShuttingDown,
+)
 from qlaud.core.keys import mode_of, secret_digest
 from qlaud.core.ledger import CallFacts, HoldAsk
 from qlaud.core.money import Micros
 from qlaud.core.pricing import NotPriced
-from qlaud.core.providers import Provider, Registry
 from qlaud.flows.calls import Incoming, Prepared, Relay, Route
+from qlaud.flows.directory import SIMULATOR, Directory
 from qlaud.flows.metered import UNPRICED, Metered
 from qlaud.flows.principals import Principals
 from qlaud.flows.pump import Pump, PumpTerms
-from qlaud.ports import Clock, Upstream
+from qlaud.ports import Clock
 
 FLOOR_TOKENS = 256
 """An output limit is not lowered below this by money, unless the caller asked for less (contract 6.3)."""
@@ -26,28 +33,6 @@ FLOOR_TOKENS = 256
 LARGEST_LIMIT = 2**31 - 1
 LAST_WORDS_S = 5.0
 """After the grace of a shutdown: for settling, and for telling callers."""
-SIMULATOR = "sim"
-
-
-@dataclass(frozen=True, slots=True)
-class Outlets:
-    """The ways out: over HTTP to providers, or to the simulator within the process."""
-
-    http: Upstream
-    simulator: Upstream
-
-    def of(self, provider: Provider) -> Upstream:
-        """The way to `provider`."""
-        return self.http if provider.origin else self.simulator
-
-
-@dataclass(frozen=True, slots=True)
-class Directory:
-    """What can be called, where, and the way there."""
-
-    catalog: Catalog
-    registry: Registry
-    outlets: Outlets
 
 
 class Inference:
@@ -75,6 +60,8 @@ class Inference:
         if self._draining:
             raise ShuttingDown
         began = self._clock.ticks_ms()
+        if not incoming.is_metered and (await self._principals.of(incoming.secret)).scope != "admin":
+            raise RouteNotMetered(incoming.asked.model)
         try:
             prepared = self.prepare(incoming)
         except QlaudError:

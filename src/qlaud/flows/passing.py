@@ -1,0 +1,84 @@
+"""Paths of a provider that cost nothing: asked with the operator's credential, answered as the provider answers.
+
+They take no hold and write no event. The key is looked up for each, so a revoked one gets nothing. What may be
+asked is in the providers' files (`[free]`); the contract opens only what shows nothing of the operator's account.
+"""
+
+from qlaud.core.catalog import Host
+from qlaud.core.errors import ModelNotFound, NotFound, ProviderNotConfigured
+from qlaud.core.paths import MODEL
+from qlaud.flows.answers import fault_error, provider_error
+from qlaud.flows.calls import Incoming, Relay, Route
+from qlaud.flows.decoding import decoder_for
+from qlaud.flows.directory import Directory
+from qlaud.flows.headers import to_client, to_upstream
+from qlaud.flows.principals import Principals
+from qlaud.flows.reach import target
+from qlaud.ports import UpstreamFault, UpstreamRequest, UpstreamResponse
+
+ERROR_BODY_LIMIT_BYTES = 65_536
+
+
+class Passing:
+    """Relays what is free."""
+
+    def __init__(self, directory: Directory, principals: Principals) -> None:
+        self._directory = directory
+        self._principals = principals
+
+    async def pass_on(self, incoming: Incoming, relay: Relay) -> None:
+        """Ask the provider the path names. Raises what keeps it from being asked, or the provider's refusal."""
+        principal = await self._principals.of(incoming.secret)
+        if principal.mode == "test":
+            raise NotFound(
+                "test keys are answered by the simulator, which does not have this path; use a live key"
+            )
+        route = self._route(incoming)
+        if not route.provider.configured:
+            raise ProviderNotConfigured(route.provider.display_name, route.provider.key_variable)
+        asked = incoming.asked
+        request = UpstreamRequest(
+            method=incoming.method,
+            origin=route.provider.origin,
+            target=target(incoming, route, asked=asked.model, name=route.host.upstream_name(asked.model)),
+            headers=to_upstream(
+                incoming.headers,
+                stream=False,
+                extra=(*route.provider.extra_headers, *route.provider.auth_headers()),
+            ),
+            body=asked.body or None,
+        )
+        try:
+            response = await route.upstream.send(request)
+            try:
+                await self._relay(incoming, route, response, relay)
+            finally:
+                response.close()
+        except UpstreamFault as fault:
+            raise fault_error(route, fault) from fault
+
+    async def _relay(
+        self, incoming: Incoming, route: Route, response: UpstreamResponse, relay: Relay
+    ) -> None:
+        if response.status >= 300:
+            decoder = decoder_for(response.headers)
+            body = b""
+            while len(body) < ERROR_BODY_LIMIT_BYTES and (chunk := await response.read()):
+                body += decoder.decode(chunk)
+            raise provider_error(incoming.wire, route, response.status, response.headers, body)
+        await relay.start(response.status, to_client(response.headers))
+        while chunk := await response.read():
+            await relay.write(chunk)
+        await relay.end()
+
+    def _route(self, incoming: Incoming) -> Route:
+        provider = self._directory.registry.provider(incoming.provider)
+        name = incoming.asked.model
+        host = Host(provider.slug, name, ())
+        if name and incoming.pattern is not None and MODEL in incoming.pattern.names:
+            try:
+                hosts = self._directory.catalog.resolve(name).hosts
+            except ModelNotFound:
+                hosts = ()
+            host = next((one for one in hosts if one.provider == provider.slug), host)
+        return Route(host, provider, self._directory.outlets.of(provider), None)
