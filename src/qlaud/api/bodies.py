@@ -15,15 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qlaud.api.spool import Spool
 from qlaud.api.top import ClientLeft
 from qlaud.core.errors import BadRequest, BodyTooLarge
+from qlaud.core.providers import UploadKind
 from qlaud.ports import Headers, Upload
 from qlaud.wire.form import Form
+from qlaud.wire.multipart import FormReader
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+FORM = b"multipart/form-data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +49,21 @@ class Body:
     form: Form | None = None
 
 
-async def read_body(receive: Receive, headers: Headers, terms: EdgeTerms) -> Body:
+async def read_body(
+    receive: Receive, headers: Headers, terms: EdgeTerms, *, takes_form: bool, upload: UploadKind
+) -> Body:
     """The whole body. Raises BodyTooLarge, BadRequest (it comes too slowly, or is no form), SpoolFull, ClientLeft."""
+    kind = b""
     for name, value in headers:
         if name == b"content-length" and value.isdigit() and int(value) > terms.max_body_bytes:
             raise BodyTooLarge(terms.max_body_bytes)
+        if name == b"content-type":
+            kind = value
+    start = kind[:24].lower()
+    if takes_form and start.startswith(FORM):
+        return await _form(receive, terms, FormReader(kind))
+    if upload and b"json" not in start:
+        return await _sound(receive, terms)
     return Body(json=await _json(receive, terms))
 
 
@@ -73,6 +88,41 @@ async def _json(receive: Receive, terms: EdgeTerms) -> bytes:
             if size > terms.max_body_bytes:
                 raise BodyTooLarge(terms.max_body_bytes)
             return b"".join(parts)
+
+
+async def _form(receive: Receive, terms: EdgeTerms, reader: FormReader) -> Body:
+    spool = Spool(terms.spool_folder)
+    try:
+        await _spooled(receive, terms, spool, reader.feed)
+        return Body(upload=spool, form=reader.finish())
+    except BaseException:
+        spool.close()
+        raise
+
+
+async def _sound(receive: Receive, terms: EdgeTerms) -> Body:
+    spool = Spool(terms.spool_folder)
+    try:
+        await _spooled(receive, terms, spool, lambda _: None)
+        return Body(upload=spool)
+    except BaseException:
+        spool.close()
+        raise
+
+
+async def _spooled(receive: Receive, terms: EdgeTerms, spool: Spool, feed: Callable[[bytes], None]) -> None:
+    """The body into the spool, and past `feed`."""
+    while True:
+        message = await _part(receive, terms)
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        chunk: bytes = message.get("body", b"")
+        if spool.size + len(chunk) > terms.max_body_bytes:
+            raise BodyTooLarge(terms.max_body_bytes)
+        spool.write(chunk)
+        feed(chunk)
+        if not message.get("more_body", False):
+            return
 
 
 async def _part(receive: Receive, terms: EdgeTerms) -> Message:

@@ -166,7 +166,7 @@ async def read_incoming(found: Found, scope: Scope, receive: Receive, terms: Edg
     headers: Headers = scope["headers"]
     query: bytes = scope["query_string"]
     secret = read_secret(headers, scope["path"], query)
-    body = await read_body(receive, headers, terms)
+    body = await read_body(receive, headers, terms, takes_form=surface.wire.takes_form, upload=surface.upload)
     try:
         asked = _asked(found, query, body)
     except BaseException:
@@ -192,8 +192,14 @@ async def read_incoming(found: Found, scope: Scope, receive: Receive, terms: Edg
 
 
 def _asked(found: Found, query: bytes, body: Body) -> Asked:
+    upload = body.upload
     return Asked(
-        body=body.json, model=found.model, query=query, stream=found.surface.is_stream, form=body.form
+        body=body.json,
+        model=found.model,
+        query=query,
+        stream=found.surface.is_stream,
+        form=body.form,
+        upload_bytes=upload.size if upload is not None and body.form is None else 0,
     )
 
 

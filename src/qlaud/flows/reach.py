@@ -4,6 +4,7 @@ The next host is tried only while the last one cannot have worked on the call: i
 429 or 5xx before a byte was relayed. Nothing is retried after a timeout of an accepted call.
 """
 
+from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -53,7 +54,16 @@ def request_for(prepared: Prepared, route: Route, hold: Hold) -> UpstreamRequest
     """The call as it leaves for `route`: the caller's bytes, with the limit that was held made true."""
     incoming, call, provider = prepared.incoming, prepared.call, route.provider
     name = route.host.upstream_name(call.model)
-    body = incoming.wire.rewrite(incoming.asked.body, call, changes(prepared, route, hold))
+    upload = incoming.upload
+    body: bytes | AsyncIterator[bytes] | None
+    if upload is not None:
+        form = incoming.asked.form
+        edits = form.edits({call.model_field: name.encode()}) if form and name != call.model else []
+        body = upload.pieces(edits)
+        length = upload.size + sum(len(new) - (end - start) for start, end, new in edits)
+    else:
+        body = incoming.wire.rewrite(incoming.asked.body, call, changes(prepared, route, hold)) or None
+        length = None
     return UpstreamRequest(
         method=incoming.method,
         origin=provider.origin,
@@ -62,6 +72,7 @@ def request_for(prepared: Prepared, route: Route, hold: Hold) -> UpstreamRequest
             incoming.headers, stream=call.stream, extra=(*provider.extra_headers, *provider.auth_headers())
         ),
         body=body,
+        content_length=length,
     )
 
 
