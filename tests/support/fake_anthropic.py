@@ -160,6 +160,37 @@ def _respond(call: Call) -> Answer:
     return answer_json(_message([{"type": "text", "text": TEXT}], TEXT_USAGE, "end_turn"), headers=HEADERS)
 
 
+def compatible(asked: Any, model: str, usage: dict[str, Any], *, gate: Gate | None = None) -> Answer:
+    """An answer on the same wire by another vendor's model: one usage, in streams told at both ends."""
+    wants_tool = bool(asked.get("tools")) and not _has_tool_result(asked)
+    block: dict[str, Any] = {"type": "text", "text": TEXT}
+    if wants_tool:
+        block = {"type": "tool_use", "id": "toolu_1", "name": "get", "input": {"q": 1}}
+    reason = "tool_use" if wants_tool else "end_turn"
+    if not asked.get("stream"):
+        return answer_json({**_message([block], usage, reason), "model": model}, gate=gate)
+    opened = {**_message([], {**usage, "output_tokens": 1}, None), "model": model}
+    pieces = [{"type": "text_delta", "text": word} for word in ("Hello", " there.")]
+    if wants_tool:
+        pieces = [{"type": "input_json_delta", "partial_json": piece} for piece in ('{"q"', ": 1}")]
+        block = {**block, "input": {}}
+    else:
+        block = {**block, "text": ""}
+    first, second = (_event("content_block_delta", index=0, delta=piece) for piece in pieces)
+    stop = {"stop_reason": reason, "stop_sequence": None}
+    parts: list[Part] = [
+        _event("message_start", message=opened),
+        _event("content_block_start", index=0, content_block=block),
+        first,
+        *([gate] if gate else []),
+        second,
+        _event("content_block_stop", index=0),
+        _event("message_delta", delta=stop, usage=usage),
+        _event("message_stop"),
+    ]
+    return Answer(parts, content_type="text/event-stream; charset=utf-8", stream=True)
+
+
 def _has_tool_result(asked: Any) -> bool:
     content = asked["messages"][-1]["content"]
     return isinstance(content, list) and any(block["type"] == "tool_result" for block in content)

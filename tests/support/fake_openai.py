@@ -1,7 +1,7 @@
-"""OpenAI's Chat Completions API as a fake: what its answers, streams and errors look like to its SDK 3.54.0 and 2.54.0.
+"""OpenAI as a fake: what its answers, streams and errors look like to its SDK 3.54.0 and 2.54.0.
 
-The costs beside the answers are worked out by hand for gpt-6-sol: input 2, cached 0.20, cache write 2.5, output 10
-micros a token; what was cached or written is part of the prompt count.
+The costs beside the answers are worked out by hand for gpt-6-sol: input 2, cached 0.20, cache write 2.5, output
+10 micros a token; what was cached or written is part of the prompt count.
 """
 
 import json
@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support import fake_openai_media, fake_openai_responses
+from tests.support.fake_openai_responses import Responses
 from tests.support.fake_provider import (
     Answer,
     Call,
@@ -49,6 +51,7 @@ HEADERS = (
     ("openai-organization", "org-of-the-operator"),
     ("x-ratelimit-remaining-requests", "999"),
 )
+RESPONSES = Responses(MODEL, fake_openai_responses.USAGE, HEADERS)
 
 
 @contextmanager
@@ -107,6 +110,11 @@ def _refuse(call: Call) -> Answer | None:
 
 
 def _respond(call: Call) -> Answer:
+    path = call.target.partition("?")[0]
+    if path == "/v1/responses":
+        return RESPONSES.respond(call)
+    if path in fake_openai_media.ANSWERS:
+        return fake_openai_media.ANSWERS[path](call)
     asked: Any = call.json
     if call.target.partition("?")[0] != "/v1/chat/completions":
         return refusal(404, f"no such path: {call.target}")

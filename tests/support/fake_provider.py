@@ -1,7 +1,7 @@
 """A provider on loopback: real HTTP/1.1, records what arrives byte for byte, answers as the test says.
 
-What a provider's answers look like is in `fake_anthropic` and `fake_openai`; this file only serves them. It runs on a
-loop of its own in a thread, so that blocking clients and other processes can be its callers.
+What a provider's answers look like is in its `fake_<provider>`; this file only serves them. It runs on a loop of
+its own in a thread, so that blocking clients and other processes can be its callers.
 """
 
 import asyncio
@@ -12,7 +12,9 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from email import message_from_bytes, policy
 from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 HANG_S = 30.0
 """A gate that nobody opens ends the test, not the session."""
@@ -50,6 +52,19 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class FormField:
+    """One field of a multipart form."""
+
+    value: bytes
+    filename: str | None = None
+    content_type: str = "text/plain"
+
+    @property
+    def text(self) -> str:
+        return self.value.decode()
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One request as it arrived."""
 
@@ -62,8 +77,33 @@ class Call:
     """Set when the caller closed the connection before the answer was whole."""
 
     @property
+    def path(self) -> str:
+        """Decoded, without the query."""
+        return unquote(self.target.partition("?")[0])
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's parameters, the last of each name."""
+        return dict(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
+
+    @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+    @property
+    def form(self) -> dict[str, FormField]:
+        """The fields of a multipart body, the last of each name."""
+        (content_type,) = self.header("content-type")
+        assert content_type.startswith("multipart/form-data"), content_type
+        parsed = message_from_bytes(
+            f"content-type: {content_type}\r\n\r\n".encode() + self.body, policy=policy.HTTP
+        )
+        fields: dict[str, FormField] = {}
+        for part in parsed.iter_parts():
+            name: Any = part.get_param("name", header="content-disposition")
+            value: Any = part.get_payload(decode=True)
+            fields[name] = FormField(value, part.get_filename(), part.get_content_type())
+        return fields
 
     def header(self, name: str) -> list[str]:
         """Every value of a header."""
@@ -113,7 +153,7 @@ def serve_provider(refuse: Callable[[Call], Answer | None], respond: Responder) 
         assert task is not None
         tasks.add(task)
         try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
+            with suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError, asyncio.CancelledError):
                 while await _serve_one(reader, writer, choose):
                     pass
         finally:
@@ -193,8 +233,20 @@ async def _read(reader: asyncio.StreamReader) -> Call:
     method, target, _ = first.split(" ")
     pairs = (line.partition(":") for line in lines)
     headers = [(name, value.strip()) for name, _, value in pairs]
-    lengths = [int(value) for name, value in headers if name.lower() == "content-length"]
-    return Call(method, target, headers, await reader.readexactly(lengths[0]) if lengths else b"")
+    framing = {name.lower(): value for name, value in headers}
+    if framing.get("transfer-encoding", "").lower() == "chunked":
+        return Call(method, target, headers, await _read_chunks(reader))
+    return Call(method, target, headers, await reader.readexactly(int(framing.get("content-length", "0"))))
+
+
+async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while True:
+        size = int((await reader.readline()).split(b";")[0], 16)
+        body += await reader.readexactly(size)
+        await reader.readexactly(2)
+        if size == 0:
+            return body
 
 
 def _head(answer: Answer, framing: list[tuple[str, str]]) -> bytes:

@@ -27,7 +27,13 @@ import httpx
 
 START_S, STOP_S, SETTLE_S = 60.0, 60.0, 30.0
 READY = "qlaud is ready on "
-OPERATOR_KEYS = {"anthropic": "sk-ant-operator-0123456789", "openai": "sk-operator-0123456789"}
+OPERATOR_KEYS = {"anthropic": "sk-ant-operator-0123456789", "openai": "sk-operator-0123456789"} | {
+    slug: f"operator-of-{slug}-0123456789"
+    for slug in (
+        *("google", "elevenlabs", "deepgram", "xai", "qwen", "moonshot", "minimax", "deepseek", "mistral"),
+        *("cerebras", "groq", "perplexity", "openrouter", "cartesia"),
+    )
+}
 """What the gateway signs in with at the fake providers, by the provider's slug."""
 
 T = TypeVar("T")

@@ -1,0 +1,44 @@
+"""OpenRouter as a fake: below `/api/v1`, comments while it waits, and its own word for what a call cost.
+
+A credit is a dollar. The cost in the answer is the one that counts; by the list of anthropic/claude-opus-5 the
+tokens alone would cost 100 x 5 + 400 x 0.5 + 60 x 25 = 2200 micros.
+"""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from tests.support.fake_chat import Dialect, serve_chat
+from tests.support.fake_provider import FakeProvider
+
+
+def error(status: int, message: str, code: str | None) -> dict[str, Any]:
+    """Its error body: the code is the status."""
+    return {"error": {"code": status, "message": message, "metadata": {"reason": code}}, "user_id": "user_1"}
+
+
+OPENROUTER = Dialect(
+    "openrouter",
+    "anthropic/claude-opus-5",
+    {
+        "prompt_tokens": 500,
+        "completion_tokens": 60,
+        "total_tokens": 560,
+        "cost": 0.0020125,
+        "is_byok": False,
+        "prompt_tokens_details": {"cached_tokens": 400, "cache_write_tokens": 0, "audio_tokens": 0},
+        "cost_details": {"upstream_inference_cost": None},
+        "completion_tokens_details": {"reasoning_tokens": 10, "image_tokens": 0},
+    },
+    paths=("/api/v1/chat/completions",),
+    told_at=("tail",),
+    extras={"provider": "Anthropic"},
+    error=error,
+    waiting=b": OPENROUTER PROCESSING\n\n: OPENROUTER PROCESSING\n\n",
+)
+COST_MICROS = 2013
+"""0.0020125 dollars are 2012.5 micros, rounded up."""
+
+
+def serve_openrouter() -> AbstractContextManager[FakeProvider]:
+    """A fake OpenRouter that takes the operator's key alone."""
+    return serve_chat(OPENROUTER)
