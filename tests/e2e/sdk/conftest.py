@@ -1,11 +1,12 @@
-"""One gateway process, two fake providers and six SDKs for all tests of this folder; a key for each test."""
+"""One gateway process, fake providers and SDKs for all tests of this folder; a key for each test."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.e2e.sdk.sdks import COMMANDS, Sdk, running_sdk
+from tests.e2e.sdk.sdks import FIRST, Name, Sdk, running_sdk
 from tests.support.fake_anthropic import serve_anthropic
 from tests.support.fake_openai import serve_openai
 from tests.support.fake_provider import FakeProvider
@@ -77,29 +78,42 @@ def key(gateway: Gateway) -> MintedKey:
     return gateway.mint()
 
 
+@dataclass(slots=True)
+class Sdks:
+    """Every SDK that was asked for, kept running."""
+
+    stack: ExitStack
+    running: dict[Name, Sdk] = field(default_factory=dict[Name, Sdk])
+
+    def __getitem__(self, name: Name) -> Sdk:
+        if name not in self.running:
+            self.running[name] = self.stack.enter_context(running_sdk(*name))
+        return self.running[name]
+
+
 @pytest.fixture(scope="session")
-def running_sdks() -> Iterator[dict[tuple[str, str], Sdk]]:
+def running_sdks() -> Iterator[Sdks]:
     with ExitStack() as stack:
-        yield {name: stack.enter_context(running_sdk(*name)) for name in COMMANDS}
+        yield Sdks(stack)
 
 
 LANGUAGES = ("python", "previous python", "node")
 
 
 @pytest.fixture(params=LANGUAGES)
-def anthropic_sdk(request: pytest.FixtureRequest, running_sdks: dict[tuple[str, str], Sdk]) -> Sdk:
+def anthropic_sdk(request: pytest.FixtureRequest, running_sdks: Sdks) -> Sdk:
     """Anthropic's SDK: current for Python, the generation before, current for Node."""
     return running_sdks["anthropic", request.param]
 
 
 @pytest.fixture(params=LANGUAGES)
-def openai_sdk(request: pytest.FixtureRequest, running_sdks: dict[tuple[str, str], Sdk]) -> Sdk:
+def openai_sdk(request: pytest.FixtureRequest, running_sdks: Sdks) -> Sdk:
     """OpenAI's SDK, likewise."""
     return running_sdks["openai", request.param]
 
 
-@pytest.fixture(params=COMMANDS, ids=" ".join)
-def sdk(request: pytest.FixtureRequest, running_sdks: dict[tuple[str, str], Sdk]) -> Sdk:
+@pytest.fixture(params=FIRST, ids=" ".join)
+def sdk(request: pytest.FixtureRequest, running_sdks: Sdks) -> Sdk:
     """Each of the six."""
     return running_sdks[request.param]
 

@@ -17,18 +17,64 @@ from tests.support.fake_provider import Call
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[2]
 ANSWER_S = 60.0
-PYTHON = {"current": Path(sys.executable), "previous": PROJECT / ".venv-previous/bin/python"}
+PYTHON = {
+    "python": Path(sys.executable),
+    "previous python": PROJECT / ".venv-previous/bin/python",
+    "vendor's python": PROJECT / ".venv-sdk/bin/python",
+}
 NODE = Path(sys.executable).with_name("node")
 NODE_PACKAGES = PROJECT / ".node-sdks"
 
-COMMANDS = {
-    ("anthropic", "python"): [PYTHON["current"], HERE / "drive.py", "anthropic"],
-    ("anthropic", "previous python"): [PYTHON["previous"], HERE / "drive.py", "anthropic"],
-    ("anthropic", "node"): [NODE, HERE / "node/drive.mjs", "anthropic", NODE_PACKAGES],
-    ("openai", "python"): [PYTHON["current"], HERE / "drive.py", "openai"],
-    ("openai", "previous python"): [PYTHON["previous"], HERE / "drive.py", "openai"],
-    ("openai", "node"): [NODE, HERE / "node/drive.mjs", "openai", NODE_PACKAGES],
+Name = tuple[str, str]
+"""A vendor and a language."""
+
+
+def python(program: str, environment: str = "vendor's python") -> list[Path]:
+    """The command of an SDK for Python."""
+    return [PYTHON[environment], HERE / f"python/{program}_sdk.py"]
+
+
+def node(program: str) -> list[Path]:
+    """The command of an SDK for Node."""
+    return [NODE, HERE / f"node/{program}.mjs", NODE_PACKAGES]
+
+
+FIRST: dict[Name, list[Path]] = {
+    ("anthropic", "python"): python("anthropic", "python"),
+    ("anthropic", "previous python"): python("anthropic", "previous python"),
+    ("anthropic", "node"): node("anthropic"),
+    ("openai", "python"): python("openai", "python"),
+    ("openai", "previous python"): python("openai", "previous python"),
+    ("openai", "node"): node("openai"),
 }
+"""The SDKs that the tests of errors, credentials, base URLs and hanging up run through, one and all."""
+COMMANDS: dict[Name, list[Path]] = FIRST | {
+    **{(name, "python"): python(name) for name in ("google", "elevenlabs", "deepgram")},
+    **{(name, "python"): python(name) for name in ("mistral", "cerebras", "dashscope")},
+    **{(name, "node"): node(name) for name in ("google", "elevenlabs", "deepgram", "vercel", "langchain")},
+}
+PACKAGES: dict[Name, str] = {
+    ("anthropic", "python"): "anthropic",
+    ("anthropic", "previous python"): "anthropic (previous)",
+    ("anthropic", "node"): "@anthropic-ai/sdk",
+    ("openai", "python"): "openai",
+    ("openai", "previous python"): "openai (previous)",
+    ("openai", "node"): "openai (Node)",
+    ("google", "python"): "google-genai",
+    ("google", "node"): "@google/genai",
+    ("elevenlabs", "python"): "elevenlabs",
+    ("elevenlabs", "node"): "@elevenlabs/elevenlabs-js",
+    ("deepgram", "python"): "deepgram-sdk",
+    ("deepgram", "node"): "@deepgram/sdk",
+    ("mistral", "python"): "mistralai",
+    ("cerebras", "python"): "cerebras-cloud-sdk",
+    ("dashscope", "python"): "dashscope",
+    ("vercel", "node"): "ai",
+    ("langchain", "node"): "@langchain",
+}
+"""What people install."""
+WITH_V1 = ("openai",)
+"""SDKs whose base URL ends in `/v1`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +135,7 @@ class Sdk:
     ) -> Result:
         """Create a client with this key, do one thing with it, say how it went. `options` are the client's own."""
         if base_path is None:
-            base_path = "" if self.vendor == "anthropic" else "/v1"
+            base_path = "/v1" if self.vendor in WITH_V1 else ""
         call = {
             "deed": deed,
             "base_url": origin + base_path,
@@ -126,7 +172,7 @@ def assert_untouched(sent: Sent, arrived: Call, *, credential: dict[str, str]) -
 def running_sdk(vendor: str, language: str) -> Generator[Sdk]:
     """An SDK that waits for calls. A missing one fails: `make test` installs all of them."""
     command = COMMANDS[vendor, language]
-    missing = [str(file) for file in command if isinstance(file, Path) and not file.exists()]
+    missing = [str(file) for file in command if not file.exists()]
     assert not missing, f"{', '.join(missing)}: not installed; run `make test` once"
     environ = {"PATH": os.environ["PATH"], "NO_PROXY": "*"}
     process = subprocess.Popen(

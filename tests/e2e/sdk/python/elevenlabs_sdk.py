@@ -1,0 +1,68 @@
+"""ElevenLabs' SDK."""
+
+import io
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+import lines
+from elevenlabs.client import ElevenLabs
+from elevenlabs.core.api_error import ApiError
+
+
+@contextmanager
+def connect(call: dict[str, Any]) -> Any:
+    yield ElevenLabs(api_key=call["key"], base_url=call["base_url"])
+
+
+def spoken(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": lines.digest(client.text_to_speech.convert(**args))}
+
+
+def streamed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": lines.digest(client.text_to_speech.stream(**args))}
+
+
+def timed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    answer = client.text_to_speech.convert_with_timestamps(**args)
+    return {"shown": "".join(answer.alignment.characters)}
+
+
+def streamed_timed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    pieces = list(client.text_to_speech.stream_with_timestamps(**args))
+    return {"shown": "".join(pieces[0].alignment.characters), "pieces": len(pieces)}
+
+
+def cancelled(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    sound = client.text_to_speech.stream(**args)
+    first = next(sound)
+    sound.close()
+    return {"shown": len(first)}
+
+
+def transcribed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    file = io.BytesIO(lines.bytes_of(args, "file"))
+    file.name = "sound.wav"
+    return {"shown": client.speech_to_text.convert(**{**args, "file": file}).text}
+
+
+def tell(error: Exception) -> dict[str, Any] | None:
+    if not isinstance(error, ApiError):
+        return None
+    return lines.told(error, status=error.status_code, body=error.body)
+
+
+lines.note_httpx()
+lines.serve(
+    version("elevenlabs"),
+    {
+        "call": spoken,
+        "stream": streamed,
+        "timed": timed,
+        "timed_stream": streamed_timed,
+        "cancel": cancelled,
+        "transcribe": transcribed,
+    },
+    connect,
+    tell,
+)

@@ -1,0 +1,83 @@
+"""Google's SDK."""
+
+from typing import Any
+
+import lines
+from google import genai
+from google.genai import errors, types
+
+
+def connect(call: dict[str, Any]) -> Any:
+    return genai.Client(
+        api_key=call["key"], http_options=types.HttpOptions(base_url=call["base_url"], **call["options"])
+    )
+
+
+def tool_of(answer: Any) -> list[Any] | None:
+    calls = answer.function_calls
+    return [calls[0].name, dict(calls[0].args)] if calls else None
+
+
+def text_of(answer: Any) -> str:
+    parts = answer.candidates[0].content.parts if answer.candidates else []
+    return "".join(part.text for part in parts or [] if part.text and not part.thought)
+
+
+def whole(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    answer = client.models.generate_content(**args)
+    return {"shown": text_of(answer), "tool": tool_of(answer)}
+
+
+def streamed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    chunks = list(client.models.generate_content_stream(**args))
+    tools = [tool for tool in map(tool_of, chunks) if tool]
+    return {"shown": "".join(map(text_of, chunks)), "tool": tools[0] if tools else None}
+
+
+def cancelled(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    stream = client.models.generate_content_stream(**args)
+    word = text_of(next(stream))
+    stream.close()
+    return {"shown": word}
+
+
+def embedded(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": client.models.embed_content(**args).embeddings[0].values}
+
+
+def made(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """A picture or speech."""
+    answer = client.models.generate_content(**args)
+    return {"shown": lines.digest(answer.candidates[0].content.parts[0].inline_data.data)}
+
+
+def counted(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": client.models.count_tokens(**args).total_tokens}
+
+
+def listed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": [model.name for model in client.models.list()]}
+
+
+def tell(error: Exception) -> dict[str, Any] | None:
+    if not isinstance(error, errors.APIError):
+        return None
+    return lines.told(error, status=error.code, body=error.details)
+
+
+lines.note_httpx()
+lines.serve(
+    genai.__version__,
+    {
+        "call": whole,
+        "stream": streamed,
+        "cancel": cancelled,
+        "embed": embedded,
+        "image": made,
+        "speech": made,
+        "count": counted,
+        "models": listed,
+    },
+    connect,
+    tell,
+)

@@ -1,0 +1,117 @@
+"""OpenAI's SDK, of this generation and the one before, for OpenAI and for those who say to use it."""
+
+import base64
+import json
+from typing import Any
+
+import chat_lines
+import lines
+import openai
+
+
+def connect(call: dict[str, Any]) -> Any:
+    return openai.OpenAI(base_url=call["base_url"], api_key=call["key"], **call["options"])
+
+
+def summed_up(answer: Any) -> dict[str, Any]:
+    calls = [[one.name, json.loads(one.arguments)] for one in answer.output if one.type == "function_call"]
+    return {"shown": answer.output_text, "tool": calls[0] if calls else None}
+
+
+def responded(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return summed_up(client.responses.create(**args))
+
+
+def responded_in_events(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    with client.responses.stream(**args) as stream:
+        kinds = [event.type for event in stream]
+        return {**summed_up(stream.get_final_response()), "kinds": kinds}
+
+
+def response_cancelled(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    with client.responses.create(stream=True, **args) as stream:
+        for event in stream:
+            if event.type == "response.output_text.delta":
+                return {"shown": event.delta}
+    raise AssertionError("a stream without a word")
+
+
+def embedded(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": client.embeddings.create(**args).data[0].embedding}
+
+
+def painted(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": lines.digest(base64.b64decode(client.images.generate(**args).data[0].b64_json))}
+
+
+def painted_in_events(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    with client.images.generate(stream=True, **args) as stream:
+        events = list(stream)
+    return {"shown": lines.digest(base64.b64decode(events[-1].b64_json)), "pieces": len(events)}
+
+
+def edited(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    picture = ("picture.png", lines.bytes_of(args, "image"), "image/png")
+    answer = client.images.edit(**{**args, "image": picture})
+    return {"shown": lines.digest(base64.b64decode(answer.data[0].b64_json))}
+
+
+def spoken(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": lines.digest(client.audio.speech.create(**args).content)}
+
+
+def spoken_in_chunks(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    with client.audio.speech.with_streaming_response.create(**args) as answer:
+        return {"shown": lines.digest(answer.iter_bytes())}
+
+
+def speech_cancelled(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    with client.audio.speech.with_streaming_response.create(**args) as answer:
+        return {"shown": len(next(answer.iter_bytes(1000)))}
+
+
+def file_of(args: dict[str, Any]) -> dict[str, Any]:
+    return {**args, "file": ("sound.wav", lines.bytes_of(args, "file"), "audio/wav")}
+
+
+def transcribed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    answer = client.audio.transcriptions.create(**file_of(args))
+    return {"shown": answer if isinstance(answer, str) else answer.text}
+
+
+def transcribed_in_events(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    with client.audio.transcriptions.create(stream=True, **file_of(args)) as stream:
+        events = list(stream)
+    return {"shown": "".join(one.delta for one in events if one.type == "transcript.text.delta")}
+
+
+def translated(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": client.audio.translations.create(**file_of(args)).text}
+
+
+def tell(error: Exception) -> dict[str, Any] | None:
+    return lines.told_by_stainless(error) if isinstance(error, openai.APIError) else None
+
+
+lines.note_httpx()
+lines.serve(
+    openai.__version__,
+    {
+        **chat_lines.DEEDS,
+        "respond": responded,
+        "respond_stream": responded_in_events,
+        "respond_cancel": response_cancelled,
+        "embed": embedded,
+        "image": painted,
+        "image_stream": painted_in_events,
+        "edit": edited,
+        "speech": spoken,
+        "speech_stream": spoken_in_chunks,
+        "speech_cancel": speech_cancelled,
+        "transcribe": transcribed,
+        "transcribe_stream": transcribed_in_events,
+        "translate": translated,
+    },
+    connect,
+    tell,
+)
