@@ -37,7 +37,7 @@ def refusal(status: int, message: str = "as scripted", code: str = "invalid_requ
 
 def speech(*, gate: Gate | None = None) -> Answer:
     """Sound in chunks; at `gate` it waits after the first of them."""
-    parts: list[Part] = [SPEECH[:1000], *([gate] if gate else []), SPEECH[1000:]]
+    parts: list[Part] = [SPEECH[:1024], *([gate] if gate else []), SPEECH[1024:]]
     return Answer(parts, content_type="audio/wav", headers=(("cartesia-request-id", "ca-2"),), stream=True)
 
 

@@ -48,17 +48,18 @@ CEREBRAS = Dialect(
         ("x-ratelimit-reset-tokens-minute", "52.3"),
     ),
     error=error,
+    whole_tool_calls=True,
 )
 COST_MICROS = 679
 """(176 + 1024) x 0.35 + 345 x 0.75 = 420 + 258.75 = 678.75, rounded up."""
 
 
-def _respond(call: Call) -> Answer:
-    return answer_json({}) if call.path == WARMING else CEREBRAS.respond(call)
+def _refuse(call: Call) -> Answer | None:
+    return answer_json({}) if call.path == WARMING else CEREBRAS.refuse(call)
 
 
 @contextmanager
 def serve_cerebras() -> Generator[FakeProvider]:
     """A fake Cerebras that takes the operator's key alone."""
-    with serve_provider(CEREBRAS.refuse, _respond) as provider:
+    with serve_provider(_refuse, CEREBRAS.respond) as provider:
         yield provider

@@ -61,6 +61,8 @@ class Dialect:
     blank: bytes = b""
     """What comes before a whole answer."""
     takes_stream_options: bool = True
+    whole_tool_calls: bool = False
+    """A stream has each call of a tool in one piece."""
 
     def refusal(
         self, status: int, message: str = "as scripted", code: str | None = None, **headers: str
@@ -107,7 +109,13 @@ class Dialect:
 
     def frame(self, kind: str) -> dict[str, Any]:
         """What every answer and chunk begins with."""
-        return {"id": "c-1", "object": kind, "created": 1790000000, "model": self.model}
+        return {
+            "id": "c-1",
+            "object": kind,
+            "created": 1790000000,
+            "model": self.model,
+            "system_fingerprint": "fp_1",
+        }
 
     def chunk(self, choices: list[dict[str, Any]], **more: object) -> bytes:
         """One event."""
@@ -143,6 +151,8 @@ class Dialect:
     def _tool_deltas(self) -> list[dict[str, Any]]:
         first, second = TOOL_ARGUMENTS[:4], TOOL_ARGUMENTS[4:]
         call = _tool_call()
+        if self.whole_tool_calls:
+            return [{"role": "assistant", "content": "", "tool_calls": [{"index": 0, **call}]}]
         opening = {"index": 0, **call, "function": {"name": "get", "arguments": first}}
         return [
             {"role": "assistant", "content": None, "tool_calls": [opening]},

@@ -51,10 +51,10 @@ def speech(text: str = TEXT, *, gate: Gate | None = None, breaks_off: bool = Fal
         ("dg-model-uuid", "m2"),
         ("dg-request-id", "dg-2"),
     )
-    parts: list[Part] = [SPEECH[:1000]]
+    parts: list[Part] = [SPEECH[:1024]]
     if gate is not None:
         parts.append(gate)
-    parts.append(HangUp() if breaks_off else SPEECH[1000:])
+    parts.append(HangUp() if breaks_off else SPEECH[1024:])
     return Answer(parts, content_type="audio/mpeg", headers=headers, stream=True)
 
 

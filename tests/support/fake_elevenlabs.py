@@ -55,10 +55,10 @@ def refusal(
 
 def speech(text: str = TEXT, *, gate: Gate | None = None, breaks_off: bool = False) -> Answer:
     """Sound in chunks; at `gate` it waits after the first of them."""
-    parts: list[Part] = [SPEECH[:1000]]
+    parts: list[Part] = [SPEECH[:1024]]
     if gate is not None:
         parts.append(gate)
-    parts.append(HangUp() if breaks_off else SPEECH[1000:])
+    parts.append(HangUp() if breaks_off else SPEECH[1024:])
     return Answer(parts, content_type="audio/mpeg", headers=_headers(text), stream=True)
 
 
@@ -93,7 +93,7 @@ def _respond(call: Call) -> Answer:
         return refusal(400, f"no such model: {asked['model_id']}", "model_not_found")
     if found[3] is None:
         return speech(asked["text"])
-    pieces = [SPEECH[:1000], SPEECH[1000:]] if found[2] else [SPEECH]
+    pieces = [SPEECH[:1024], SPEECH[1024:]] if found[2] else [SPEECH]
     alignment = {
         "characters": list(asked["text"]),
         "character_start_times_seconds": [number / 10 for number, _ in enumerate(asked["text"])],

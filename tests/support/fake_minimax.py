@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.support import fake_anthropic
 from tests.support.fake_anthropic import compatible
 from tests.support.fake_chat import TEXT, Dialect
 from tests.support.fake_provider import Answer, Call, FakeProvider, Gate, Part, answer_json, serve_provider
@@ -118,6 +119,8 @@ def _refuse(call: Call) -> Answer | None:
     key = OPERATOR_KEYS["minimax"]
     if call.header("authorization") == [f"Bearer {key}"] or call.header("x-api-key") == [key]:
         return None
+    if call.path.startswith("/anthropic/"):
+        return fake_anthropic.refusal(401, "login fail")
     return answer_json({"base_resp": {"status_code": 1004, "status_msg": "login fail"}})
 
 

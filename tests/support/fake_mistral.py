@@ -33,6 +33,7 @@ MISTRAL = Dialect(
     headers=(("mistral-correlation-id", "corr-1"), ("x-ratelimit-remaining-req-minute", "59")),
     error=error,
     takes_stream_options=False,
+    whole_tool_calls=True,
 )
 COST_MICROS = 245
 """10 x 0.70 + 690 x 0.07 + 90 x 2.10 = 7 + 48.3 + 189 = 244.3, rounded up."""

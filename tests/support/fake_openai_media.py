@@ -44,8 +44,8 @@ TOKENS_COST_MICROS = 534
 
 def speech(*, gate: Gate | None = None, breaks_off: bool = False) -> Answer:
     """Sound in chunks; at `gate` it waits after the first of them."""
-    parts: list[Part] = [SPEECH[:1000], *([gate] if gate else [])]
-    parts.append(HangUp() if breaks_off else SPEECH[1000:])
+    parts: list[Part] = [SPEECH[:1024], *([gate] if gate else [])]
+    parts.append(HangUp() if breaks_off else SPEECH[1024:])
     return Answer(parts, content_type="audio/mpeg", stream=True)
 
 
@@ -83,7 +83,7 @@ def _spoken(call: Call) -> Answer:
     asked = call.json
     if asked.get("stream_format") != "sse":
         return speech()
-    halves = (base64.b64encode(half).decode() for half in (SPEECH[:1000], SPEECH[1000:]))
+    halves = (base64.b64encode(half).decode() for half in (SPEECH[:1024], SPEECH[1024:]))
     usage = {"input_tokens": 14, "output_tokens": 101, "total_tokens": 115}
     return _events(
         [

@@ -1,6 +1,7 @@
 """Perplexity as a fake: every answer searches, usage and the search results are on every chunk, unasked.
 
-The cost is worked out by hand for sonar-pro: input 3, output 15 micros a token, and a fee for the request itself.
+The cost is worked out by hand for sonar-pro: input 3, output 15 micros a token, and a fee for the request itself
+(6000 with little search context).
 """
 
 from contextlib import AbstractContextManager
@@ -33,6 +34,8 @@ PERPLEXITY = Dialect(
     },
     error=error,
 )
+COST_MICROS = 9270
+"""40 x 3 + 210 x 15 + 6000 for a request with little search context."""
 
 
 def serve_perplexity() -> AbstractContextManager[FakeProvider]:

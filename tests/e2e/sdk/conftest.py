@@ -1,17 +1,49 @@
 """One gateway process, fake providers and SDKs for all tests of this folder; a key for each test."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from tests.e2e.sdk.sdks import FIRST, Name, Sdk, running_sdk
 from tests.support.fake_anthropic import serve_anthropic
+from tests.support.fake_cartesia import serve_cartesia
+from tests.support.fake_cerebras import serve_cerebras
+from tests.support.fake_deepgram import serve_deepgram
+from tests.support.fake_deepseek import serve_deepseek
+from tests.support.fake_elevenlabs import serve_elevenlabs
+from tests.support.fake_google import serve_google
+from tests.support.fake_groq import serve_groq
+from tests.support.fake_minimax import serve_minimax
+from tests.support.fake_mistral import serve_mistral
+from tests.support.fake_moonshot import serve_moonshot
 from tests.support.fake_openai import serve_openai
+from tests.support.fake_openrouter import serve_openrouter
+from tests.support.fake_perplexity import serve_perplexity
 from tests.support.fake_provider import FakeProvider
+from tests.support.fake_qwen import serve_qwen
+from tests.support.fake_xai import serve_xai
 from tests.support.gateway import OPERATOR_KEYS, Gateway, MintedKey, gateway_process
 from tests.support.postgres import Databases
+
+SERVED: Mapping[str, Callable[[], AbstractContextManager[FakeProvider]]] = {
+    "google": serve_google,
+    "elevenlabs": serve_elevenlabs,
+    "deepgram": serve_deepgram,
+    "xai": serve_xai,
+    "qwen": serve_qwen,
+    "moonshot": serve_moonshot,
+    "minimax": serve_minimax,
+    "deepseek": serve_deepseek,
+    "mistral": serve_mistral,
+    "cerebras": serve_cerebras,
+    "groq": serve_groq,
+    "perplexity": serve_perplexity,
+    "openrouter": serve_openrouter,
+    "cartesia": serve_cartesia,
+}
+"""Beside Anthropic and OpenAI."""
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +94,25 @@ def fresh(provider: FakeProvider) -> Iterator[FakeProvider]:
         assert b"qlk_" not in everything
 
 
+@dataclass(frozen=True, slots=True)
+class Fakes:
+    """Every provider, running."""
+
+    running: Mapping[str, FakeProvider]
+
+    def fresh(self, slug: str) -> Iterator[FakeProvider]:
+        """One of them, for one test."""
+        yield from fresh(self.running[slug])
+
+
+@pytest.fixture(scope="session")
+def fakes(running_anthropic: FakeProvider, running_openai: FakeProvider) -> Iterator[Fakes]:
+    """Each as its module serves it."""
+    with ExitStack() as stack:
+        running = {slug: stack.enter_context(serve()) for slug, serve in SERVED.items()}
+        yield Fakes({"anthropic": running_anthropic, "openai": running_openai, **running})
+
+
 @pytest.fixture
 def anthropic_provider(running_anthropic: FakeProvider) -> Iterator[FakeProvider]:
     yield from fresh(running_anthropic)
@@ -86,7 +137,7 @@ class Sdks:
     running: dict[Name, Sdk] = field(default_factory=dict[Name, Sdk])
 
     def __getitem__(self, name: Name) -> Sdk:
-        if name not in self.running:
+        if name not in self.running or self.running[name].process.poll() is not None:
             self.running[name] = self.stack.enter_context(running_sdk(*name))
         return self.running[name]
 

@@ -67,7 +67,7 @@ def spoken_in_chunks(client: Any, args: dict[str, Any]) -> dict[str, Any]:
 
 def speech_cancelled(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     with client.audio.speech.with_streaming_response.create(**args) as answer:
-        return {"shown": len(next(answer.iter_bytes(1000)))}
+        return {"shown": len(next(answer.iter_bytes(1024)))}
 
 
 def file_of(args: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,13 @@
+"""Every trial, in the order of the providers."""
+
+from tests.e2e.sdk.trials import chat, frameworks, google, openai, vendors, voices
+from tests.e2e.sdk.trials.trial import Trial
+
+TRIALS: list[Trial] = [
+    *openai.TRIALS,
+    *frameworks.TRIALS,
+    *google.TRIALS,
+    *voices.TRIALS,
+    *chat.TRIALS,
+    *vendors.TRIALS,
+]

@@ -1,0 +1,80 @@
+"""Google's SDKs, Python below the gateway's own paths and Node below the provider's name."""
+
+import hashlib
+from typing import Any
+
+from tests.e2e.sdk.sdks import Name
+from tests.e2e.sdk.trials.trial import TOOL_CALL, Cancel, Deed, Refusal, Trial
+from tests.support import fake_google as fake
+
+ASK: dict[str, Any] = {"model": fake.MODEL, "contents": "Hello"}
+PARAMETERS = {"type": "OBJECT", "properties": {"q": {"type": "INTEGER"}}}
+DECLARATION: dict[str, Any] = {"name": "get", "description": "Get it", "parameters": PARAMETERS}
+
+
+def text(sdk: Name, path: str) -> Trial:
+    """Text by one of the SDKs."""
+    names = "function_declarations" if sdk[1] == "python" else "functionDeclarations"
+    with_tool = {**ASK, "config": {"tools": [{names: [DECLARATION]}]}}
+    kind = "ClientError" if sdk[1] == "python" else "ApiError"
+    return Trial(
+        provider="google",
+        modality="text (native)",
+        sdk=sdk,
+        path=path,
+        own_path="",
+        cap_kind=kind,
+        call=Deed("call", ASK, fake.TEXT, fake.COST_MICROS),
+        stream=Deed("stream", ASK, fake.TEXT, fake.COST_MICROS),
+        tools=Deed("call", with_tool, TOOL_CALL, fake.COST_MICROS),
+        streamed_tools=Deed("stream", with_tool, TOOL_CALL, fake.COST_MICROS),
+        refusal=Refusal(fake.refusal(429, "as scripted"), 429, kind),
+        cancel=Cancel("cancel", ASK, lambda gate: fake.text_stream(gate=gate), "Hello", fake.COST_MICROS),
+    )
+
+
+def other(sdk: Name, path: str, modality: str, deed: Deed) -> Trial:
+    """Another modality, which has a plain call alone."""
+    kind = "ClientError" if sdk[1] == "python" else "ApiError"
+    return Trial(
+        provider="google",
+        modality=modality,
+        sdk=sdk,
+        path=path,
+        own_path="",
+        cap_kind=kind,
+        call=deed,
+        refusal=Refusal(fake.refusal(400, "as scripted"), 400, kind),
+    )
+
+
+EMBED = Deed(
+    "embed",
+    {"model": fake.EMBEDDER, "contents": "Hello"},
+    fake.EMBEDDING,
+    fake.EMBEDDING_COST_MICROS,
+    {"input_tokens": 35},
+)
+PAINT = Deed(
+    "image",
+    {"model": fake.PAINTER, "contents": "A pixel"},
+    hashlib.sha256(fake.PICTURE).hexdigest(),
+    fake.PICTURE_COST_MICROS,
+)
+SPEAK = Deed(
+    "speech",
+    {"model": fake.SPEAKER, "contents": "Say hello", "config": {"response_modalities": ["AUDIO"]}},
+    hashlib.sha256(fake.SPEECH).hexdigest(),
+    fake.SPEECH_COST_MICROS,
+)
+PYTHON: Name = ("google", "python")
+NODE: Name = ("google", "node")
+
+TRIALS = [
+    text(PYTHON, ""),
+    text(NODE, "/google"),
+    other(PYTHON, "/google", "embeddings", EMBED),
+    other(NODE, "", "embeddings", EMBED),
+    other(PYTHON, "", "images", PAINT),
+    other(PYTHON, "", "speech", SPEAK),
+]

@@ -1,0 +1,128 @@
+"""OpenAI's other APIs, and those of vendors who took them over, through OpenAI's SDKs."""
+
+import base64
+import hashlib
+from typing import Any
+
+from tests.e2e.sdk.sdks import Name
+from tests.e2e.sdk.trials.trial import TOOL_CALL, Cancel, Cost, Deed, Refusal, Trial
+from tests.e2e.sdk.trials.voices import sound_of
+from tests.support import fake_openai, fake_openai_media, fake_openai_responses, fake_xai
+from tests.support.fake_openai_responses import TEXT, Responses
+
+PYTHON: Name = ("openai", "python")
+NODE: Name = ("openai", "node")
+KINDS = {"python": "APIStatusError", "node": "APIError"}
+PICTURE = hashlib.sha256(fake_openai_media.PICTURE).hexdigest()
+SPEECH = hashlib.sha256(fake_openai_media.SPEECH).hexdigest()
+FUNCTION: dict[str, Any] = {
+    "type": "function",
+    "name": "get",
+    "parameters": {
+        "type": "object",
+        "properties": {"q": {"type": "integer"}},
+        "required": ["q"],
+        "additionalProperties": False,
+    },
+    "strict": True,
+}
+
+
+def responses(provider: str, sdk: Name, wire: Responses, cost: Cost, path: str = "/v1") -> Trial:
+    """The Responses API."""
+    ask: dict[str, Any] = {"model": wire.model, "input": "Hello"}
+    with_tool = {**ask, "tools": [FUNCTION]}
+    refusal = fake_xai.XAI.refusal if provider == "xai" else fake_openai.refusal
+    return Trial(
+        provider=provider,
+        modality="text (responses)",
+        sdk=sdk,
+        path=path,
+        own_path="/v1",
+        cap_kind=KINDS[sdk[1]],
+        call=Deed("respond", ask, TEXT, cost),
+        stream=Deed("respond_stream", ask, TEXT, cost),
+        tools=Deed("respond", with_tool, TOOL_CALL, cost),
+        streamed_tools=Deed("respond_stream", with_tool, TOOL_CALL, cost),
+        refusal=Refusal(refusal(400, "as scripted"), 400, "BadRequestError"),
+        cancel=Cancel("respond_cancel", ask, lambda gate: wire.stream(gate=gate), "Hello", cost),
+    )
+
+
+def media(sdk: Name) -> list[Trial]:
+    """Embeddings, pictures, sound out, sound in."""
+
+    def trial(modality: str, call: Deed, **more: Any) -> Trial:
+        refusal = Refusal(fake_openai.refusal(400, "as scripted"), 400, "BadRequestError")
+        return Trial("openai", modality, sdk, "/v1", "/v1", KINDS[sdk[1]], call, refusal=refusal, **more)
+
+    embed = {"model": fake_openai_media.EMBEDDER, "input": "Hello"}
+    paint = {"model": fake_openai_media.PAINTER, "prompt": "A pixel", "size": "1024x1024", "quality": "low"}
+    edit = {**paint, "image": base64.b64encode(fake_openai_media.PICTURE).decode()}
+    say = {"model": fake_openai_media.SPEAKER, "input": fake_openai_media.SPOKEN, "voice": "alloy"}
+    hear = {"model": fake_openai_media.TRANSCRIBER, "file": sound_of(9)}
+    tokens = {"model": fake_openai_media.NEW_TRANSCRIBER, "file": sound_of(9)}
+    transcript = fake_openai_media.TRANSCRIPT
+    cost, picture_cost = fake_openai_media.SPEECH_COST_MICROS, fake_openai_media.PICTURE_COST_MICROS
+    duration_cost, token_cost = (
+        fake_openai_media.TRANSCRIPTION_COST_MICROS,
+        fake_openai_media.TOKENS_COST_MICROS,
+    )
+    counts = {"characters": 20}
+    return [
+        trial(
+            "embeddings",
+            Deed("embed", embed, fake_openai_media.EMBEDDING, fake_openai_media.EMBEDDING_COST_MICROS),
+        ),
+        trial(
+            "images",
+            Deed("image", paint, PICTURE, picture_cost),
+            stream=Deed("image_stream", {**paint, "partial_images": 1}, PICTURE, picture_cost)
+            if sdk == PYTHON
+            else None,
+            more=(Deed("edit", edit, PICTURE, picture_cost),),
+        ),
+        trial(
+            "speech",
+            Deed("speech", say, SPEECH, cost, counts),
+            stream=Deed("speech_stream", say, SPEECH, cost, counts),
+            cancel=Cancel("speech_cancel", say, lambda gate: fake_openai_media.speech(gate=gate), 1024, cost),
+        ),
+        trial(
+            "transcription",
+            Deed("transcribe", hear, transcript, duration_cost, {"audio_seconds": 9}),
+            stream=Deed("transcribe_stream", tokens, transcript, token_cost),
+            more=(
+                Deed("transcribe", tokens, transcript, token_cost),
+                Deed("transcribe", {**hear, "response_format": "verbose_json"}, transcript, duration_cost),
+                # Plain text tells no usage: the sound that was sent is 9 seconds long.
+                Deed("transcribe", {**hear, "response_format": "text"}, transcript + "\n", duration_cost),
+            ),
+        ),
+    ]
+
+
+XAI_PAINT = Deed(
+    "image",
+    {"model": fake_xai.PAINTER, "prompt": "A pixel", "response_format": "b64_json"},
+    hashlib.sha256(fake_xai.PICTURE).hexdigest(),
+    fake_xai.PICTURE_COST_MICROS,
+)
+
+TRIALS = [
+    responses("openai", PYTHON, fake_openai.RESPONSES, fake_openai_responses.COST_MICROS),
+    responses("openai", NODE, fake_openai.RESPONSES, fake_openai_responses.COST_MICROS, "/openai/v1"),
+    responses("xai", PYTHON, fake_xai.RESPONSES, fake_xai.RESPONSES_COST_MICROS, "/xai/v1"),
+    *media(PYTHON),
+    *media(NODE),
+    Trial(
+        "xai",
+        "images",
+        PYTHON,
+        "/xai/v1",
+        "/v1",
+        KINDS["python"],
+        XAI_PAINT,
+        refusal=Refusal(fake_xai.XAI.refusal(400, "as scripted"), 400, "BadRequestError"),
+    ),
+]

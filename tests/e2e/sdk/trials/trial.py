@@ -1,0 +1,80 @@
+"""What a trial is: one vendor's SDK, doing with one provider what its users do, and what each deed must cost."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.e2e.sdk.sdks import Name
+from tests.support.fake_provider import Answer, Gate
+
+TOOL_CALL = ["get", {"q": 1}]
+"""The name and the arguments that every fake calls a tool with."""
+CAP = "this API key has reached its spending cap"
+
+Cost = int | tuple[int, ...]
+"""Micros; several where the hour decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One thing to do with the SDK, what it must show and what it costs."""
+
+    name: str
+    args: Mapping[str, Any]
+    shown: Any
+    cost: Cost
+    counts: Mapping[str, float] = field(default_factory=dict[str, float])
+    """What the usage event must say besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error that the provider answers with, and what the SDK makes of it."""
+
+    answer: Answer
+    status: int
+    kind: str
+    """The class that the SDK raises."""
+    deed: str = ""
+    """Instead of the call's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """A call that is hung up in the middle."""
+
+    name: str
+    args: Mapping[str, Any]
+    script: Callable[[Gate], Answer]
+    """An answer that waits at the gate after its first piece."""
+    shown: Any
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """An SDK and a provider."""
+
+    provider: str
+    modality: str
+    sdk: Name
+    path: str
+    """The base URL below the gateway, as the SDK is given it."""
+    own_path: str
+    """Below the provider."""
+    cap_kind: str
+    """The class that the SDK raises for a 402."""
+    call: Deed
+    stream: Deed | None = None
+    tools: Deed | None = None
+    streamed_tools: Deed | None = None
+    refusal: Refusal | None = None
+    cancel: Cancel | None = None
+    more: Sequence[Deed] = ()
+    """Further deeds, each a call."""
+    warm_up: int = 0
+    """Requests that the SDK makes by itself before a call."""
+
+    @property
+    def name(self) -> str:
+        return " ".join((self.provider, self.modality, *self.sdk))

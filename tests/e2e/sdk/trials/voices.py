@@ -1,0 +1,118 @@
+"""ElevenLabs' and Deepgram's SDKs: sound out and sound in, for Python un-prefixed and for Node below the name."""
+
+import base64
+import hashlib
+import io
+import wave
+from typing import Any
+
+from tests.e2e.sdk.sdks import Name
+from tests.e2e.sdk.trials.trial import Cancel, Deed, Refusal, Trial
+from tests.support import fake_deepgram, fake_elevenlabs
+
+
+def sound_of(seconds: int) -> str:
+    """A WAV file that plays that long, as base64."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(1)
+        sound.setframerate(8000)
+        sound.writeframes(b"\x80" * 8000 * seconds)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+ELEVENLABS_SPEECH = hashlib.sha256(fake_elevenlabs.SPEECH).hexdigest()
+DEEPGRAM_SPEECH = hashlib.sha256(fake_deepgram.SPEECH).hexdigest()
+
+
+def elevenlabs(sdk: Name, path: str) -> list[Trial]:
+    """Speech and transcription."""
+    kind = "ApiError" if sdk[1] == "python" else "ElevenLabsError"
+    model = "model_id" if sdk[1] == "python" else "modelId"
+    ask: dict[str, Any] = {
+        "voice_id": fake_elevenlabs.VOICE,
+        "text": fake_elevenlabs.TEXT,
+        model: fake_elevenlabs.SPEAKER,
+    }
+    cost = fake_elevenlabs.SPEECH_COST_MICROS
+    counts = {"characters": 20}
+    speech = Trial(
+        provider="elevenlabs",
+        modality="speech",
+        sdk=sdk,
+        path=path,
+        own_path="",
+        cap_kind=kind,
+        call=Deed("call", ask, ELEVENLABS_SPEECH, cost, counts),
+        stream=Deed("stream", ask, ELEVENLABS_SPEECH, cost, counts),
+        refusal=Refusal(fake_elevenlabs.refusal(404, "as scripted"), 404, kind),
+        cancel=Cancel("cancel", ask, lambda gate: fake_elevenlabs.speech(gate=gate), 1024, cost),
+        more=(Deed("timed", ask, fake_elevenlabs.TEXT, cost, counts),),
+    )
+    hear = {"model_id": fake_elevenlabs.TRANSCRIBER, "file": sound_of(28)}
+    cost = fake_elevenlabs.TRANSCRIPTION_COST_MICROS
+    transcription = Trial(
+        provider="elevenlabs",
+        modality="transcription",
+        sdk=sdk,
+        path=path,
+        own_path="",
+        cap_kind=kind,
+        call=Deed("transcribe", hear, fake_elevenlabs.TRANSCRIPT, cost, {"audio_seconds": 28}),
+        refusal=Refusal(
+            fake_elevenlabs.refusal(422, "as scripted"),
+            422,
+            "UnprocessableEntityError",
+        ),
+    )
+    return [speech, transcription]
+
+
+def deepgram(sdk: Name, path: str) -> list[Trial]:
+    """Speech and transcription."""
+    kind = "ApiError" if sdk[1] == "python" else "DeepgramError"
+    say = {"model": fake_deepgram.SPEAKER, "text": fake_deepgram.TEXT}
+    cost = fake_deepgram.SPEECH_COST_MICROS
+    spoken = Deed("speech", say, DEEPGRAM_SPEECH, cost, {"characters": 17})
+    speech = Trial(
+        provider="deepgram",
+        modality="speech",
+        sdk=sdk,
+        path=path,
+        own_path="",
+        cap_kind=kind,
+        call=spoken,
+        stream=spoken,  # its SDKs read every speech in pieces
+        refusal=Refusal(fake_deepgram.refusal(400, "as scripted"), 400, "BadRequestError"),
+        cancel=Cancel("cancel", say, lambda gate: fake_deepgram.speech(gate=gate), 1024, cost),
+    )
+    hear = {"model": fake_deepgram.TRANSCRIBER, "request": sound_of(26)}
+    cost = fake_deepgram.TRANSCRIPTION_COST_MICROS
+    counts = {"audio_seconds": fake_deepgram.SECONDS}
+    both = {**hear, "multichannel": True}
+    remote = {"model": fake_deepgram.TRANSCRIBER, "url": "https://example.com/sound.wav"}
+    transcription = Trial(
+        provider="deepgram",
+        modality="transcription",
+        sdk=sdk,
+        path=path,
+        own_path="",
+        cap_kind=kind,
+        call=Deed("transcribe", hear, fake_deepgram.TRANSCRIPT, cost, counts),
+        refusal=Refusal(fake_deepgram.refusal(400, "as scripted"), 400, "BadRequestError"),
+        more=(
+            # 25.93 x 2 channels x 7700 / 60 = 6655.4, rounded up.
+            Deed("transcribe", both, fake_deepgram.TRANSCRIPT, 6656, {"audio_seconds": 51.86}),
+            Deed("transcribe_url", remote, fake_deepgram.TRANSCRIPT, cost, counts),
+        ),
+    )
+    return [speech, transcription]
+
+
+TRIALS = [
+    *elevenlabs(("elevenlabs", "python"), ""),
+    *elevenlabs(("elevenlabs", "node"), "/elevenlabs"),
+    *deepgram(("deepgram", "python"), ""),
+    *deepgram(("deepgram", "node"), "/deepgram"),
+]
