@@ -14,7 +14,7 @@ export PYRIGHT_PYTHON_GLOBAL_NODE := 0
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench prove test check format lock clean install-dev install-node-sdks
+.PHONY: help install demo bench prove test check format lock clean providers-matrix install-dev install-node-sdks
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,7 @@ test: install-dev install-node-sdks ## every gate, then every test
 	$(ENVIRONMENT) .venv-sdk sdk
 	@$(MAKE) --no-print-directory --keep-going gates
 	@echo "== pytest"
+	$(if $(ARGS),,@rm -f build/matrix.json)
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: install-dev ## the gates and the fast tests, before each commit
@@ -51,6 +52,9 @@ format: install-dev ## put the layout and the imports in order
 lock: ## write requirements/*.txt from *.in; ARGS=--upgrade moves every pin
 	$(ENVIRONMENT) build/lock lock
 	@requirements/lock.sh build/lock/bin/uv $(ARGS); status=$$?; rm -rf build/lock; exit $$status
+
+providers-matrix: install-dev ## write docs/providers.md from the registry and the last test runs
+	@$(BIN)/python -m tests.support.providers_page
 
 clean: ## remove the environments and what the tools left
 	rm -rf .venv .venv-previous .venv-sdk .node-sdks build .ruff_cache .hypothesis .import_linter_cache src/*.egg-info

@@ -7,6 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.matrix import (
+    pytest_collection_finish,
+    pytest_configure,
+    pytest_runtest_makereport,
+    pytest_sessionfinish,
+)
 from tests.support.postgres import (
     Databases,
     fast_temp_dir,
@@ -15,6 +21,13 @@ from tests.support.postgres import (
     make_data_dir,
     serve_databases,
 )
+
+__all__ = [
+    "pytest_collection_finish",
+    "pytest_configure",
+    "pytest_runtest_makereport",
+    "pytest_sessionfinish",
+]
 
 
 class RealNetworkUsed(BaseException):

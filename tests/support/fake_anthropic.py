@@ -134,8 +134,9 @@ def _opening(words: Sequence[str], gate: Gate | None) -> list[Part]:
 
 
 def _refuse(call: Call) -> Answer | None:
-    if call.header("x-api-key") == [OPERATOR_KEYS["anthropic"]] and not call.header("authorization"):
-        return None
+    key = OPERATOR_KEYS["anthropic"]
+    if (call.header("x-api-key"), call.header("authorization")) in (([key], []), ([], [f"Bearer {key}"])):
+        return None  # the generations of its SDK differ
     return refusal(401, "invalid x-api-key")
 
 

@@ -5,6 +5,7 @@ on workdays): input 0.15 or 0.30, cached 0.003 or 0.006, output 0.60 or 1.20 mic
 """
 
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 
 from tests.support.fake_chat import Dialect, serve_chat
 from tests.support.fake_provider import FakeProvider
@@ -31,6 +32,15 @@ OFF_PEAK_MICROS = 79
 """51 x 0.15 + 512 x 0.003 + 116 x 0.60 = 7.65 + 1.536 + 69.6 = 78.786, rounded up."""
 PEAK_MICROS = 158
 """51 x 0.30 + 512 x 0.006 + 116 x 1.20 = 15.3 + 3.072 + 139.2 = 157.572, rounded up."""
+PEAK_HOURS = (1, 2, 3, 6, 7, 8, 9)
+
+
+def costs_at(at_ms: int) -> tuple[int, ...]:
+    """What an answer may cost when the call began then. China's holidays are off-peak, and no test knows them."""
+    began = datetime.fromtimestamp(at_ms / 1000, UTC)
+    if began.hour in PEAK_HOURS and began.weekday() < 5:
+        return (PEAK_MICROS, OFF_PEAK_MICROS)
+    return (OFF_PEAK_MICROS,)
 
 
 def serve_deepseek() -> AbstractContextManager[FakeProvider]:

@@ -25,6 +25,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from qlaud.providers.registry import load_registry
+
 START_S, STOP_S, SETTLE_S = 60.0, 60.0, 30.0
 READY = "qlaud is ready on "
 OPERATOR_KEYS = {"anthropic": "sk-ant-operator-0123456789", "openai": "sk-operator-0123456789"} | {
@@ -35,6 +37,9 @@ OPERATOR_KEYS = {"anthropic": "sk-ant-operator-0123456789", "openai": "sk-operat
     )
 }
 """What the gateway signs in with at the fake providers, by the provider's slug."""
+
+REGISTRY = load_registry({}).providers
+"""Every provider that the product ships."""
 
 T = TypeVar("T")
 
@@ -136,6 +141,11 @@ class Gateway:
         self.process.wait(STOP_S)
 
 
+def base_url_at(origin: str, slug: str) -> str:
+    """The base URL of a provider that stands on `origin` instead of where its vendor has it."""
+    return origin + REGISTRY[slug].usual_base_path
+
+
 @contextmanager
 def gateway_process(
     database_url: str,
@@ -166,7 +176,7 @@ def gateway_process(
     environ |= {f"QLAUD_{name.upper()}": str(value) for name, value in values.items()}
     for slug, base_url in (providers or {}).items():
         environ[f"QLAUD_{slug.upper()}_BASE_URL"] = base_url
-        environ[f"{slug.upper()}_API_KEY"] = OPERATOR_KEYS[slug]
+        environ[REGISTRY[slug].key_variable] = OPERATOR_KEYS[slug]
     folder.mkdir(parents=True, exist_ok=True)
     number, name = tempfile.mkstemp(prefix="gateway-", suffix=".log", dir=folder)
     with os.fdopen(number, "w") as log:

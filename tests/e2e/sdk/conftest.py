@@ -24,7 +24,14 @@ from tests.support.fake_perplexity import serve_perplexity
 from tests.support.fake_provider import FakeProvider
 from tests.support.fake_qwen import serve_qwen
 from tests.support.fake_xai import serve_xai
-from tests.support.gateway import OPERATOR_KEYS, Gateway, MintedKey, gateway_process
+from tests.support.gateway import (
+    OPERATOR_KEYS,
+    REGISTRY,
+    Gateway,
+    MintedKey,
+    base_url_at,
+    gateway_process,
+)
 from tests.support.postgres import Databases
 
 SERVED: Mapping[str, Callable[[], AbstractContextManager[FakeProvider]]] = {
@@ -65,15 +72,10 @@ def running_openai() -> Iterator[FakeProvider]:
 
 
 @pytest.fixture(scope="session")
-def gateway(
-    databases: Databases,
-    gateway_folder: Path,
-    running_anthropic: FakeProvider,
-    running_openai: FakeProvider,
-) -> Iterator[Gateway]:
+def gateway(databases: Databases, gateway_folder: Path, fakes: "Fakes") -> Iterator[Gateway]:
     """The process under test."""
     dsn = databases.clone()
-    bases = {"anthropic": running_anthropic.origin, "openai": f"{running_openai.origin}/v1"}
+    bases = {slug: base_url_at(fake.origin, slug) for slug, fake in fakes.running.items() if slug in REGISTRY}
     talkative = {"log_level": "debug"}
     with gateway_process(dsn, gateway_folder, providers=bases, settings=talkative) as gateway:
         yield gateway

@@ -52,8 +52,8 @@ def test_a_stream_of_the_fake_can_be_left(trial: Trial, running_sdks: Sdks, prov
         return
     gate = Gate()
     provider.script(trial.cancel.script(gate))
-    deed = Deed(trial.cancel.name, trial.cancel.args, trial.cancel.shown, 0)
-    assert ask(trial, running_sdks, provider, deed)["shown"] == trial.cancel.shown
+    deed = trial.cancel.deed
+    assert ask(trial, running_sdks, provider, deed)["shown"] == deed.shown
     assert provider.last.hung_up.wait(5)
 
 

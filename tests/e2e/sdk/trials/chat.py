@@ -57,7 +57,8 @@ def chat(
         streamed_tools=Deed(names[1], {**streamed, **tools}, TOOL_CALL, cost),
         refusal=Refusal(dialect.refusal(ONE_TRY, "as scripted"), ONE_TRY, kinds[0]),
         cancel=Cancel(
-            "cancel", streamed, lambda gate: dialect.stream(include_usage=True, gate=gate), "Hello", cost
+            Deed("cancel", streamed, "Hello", cost),
+            lambda gate: dialect.stream(include_usage=True, gate=gate),
         ),
         **more,
     )
@@ -83,7 +84,7 @@ TRIALS = [
     chat(fake_qwen.QWEN, "/compatible-mode/v1", fake_qwen.COST_MICROS),
     chat(fake_moonshot.MOONSHOT, "/v1", fake_moonshot.COST_MICROS),
     chat(fake_minimax.MINIMAX, "/v1", fake_minimax.COST_MICROS),
-    chat(fake_deepseek.DEEPSEEK, "", (fake_deepseek.OFF_PEAK_MICROS, fake_deepseek.PEAK_MICROS)),
+    chat(fake_deepseek.DEEPSEEK, "", fake_deepseek.costs_at),
     chat(
         fake_mistral.MISTRAL,
         "",

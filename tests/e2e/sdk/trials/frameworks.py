@@ -61,30 +61,36 @@ MESSAGES = Below(
 )
 
 
-def trial(framework: str, below: Below, path: str, kind: str, limit: dict[str, Any]) -> Trial:
-    """A framework on top of an API. `path` is its base URL; `kind` the class of its errors."""
+AI_SDK = ("vercel", "APICallError", "APICallError")
+LANGCHAIN = ("langchain", "BadRequestError", "APIError")
+"""A framework, and what it raises for a 400 and a 402."""
+
+
+def trial(framework: tuple[str, str, str], below: Below, path: str, limit: dict[str, Any]) -> Trial:
+    """A framework on top of an API. `path` is its base URL."""
+    name, kind, cap_kind = framework
     ask = {"provider": below.chosen, "model": below.model, "prompt": "Hello", **limit}
     with_tool = {**ask, "tools": True}
     return Trial(
         provider=below.provider,
         modality=below.modality,
-        sdk=(framework, "node"),
+        sdk=(name, "node"),
         path=path,
         own_path=path,
-        cap_kind=kind,
+        cap_kind=cap_kind,
         call=Deed("call", ask, TEXT, below.whole),
         stream=Deed("stream", ask, TEXT, below.stream),
         tools=Deed("call", with_tool, TOOL_CALL, below.whole),
         streamed_tools=Deed("stream", with_tool, TOOL_CALL, below.streamed_tools),
         refusal=Refusal(below.refusal, 400, kind),
-        cancel=Cancel("cancel", ask, below.waiting, "Hello", below.stream),
+        cancel=Cancel(Deed("cancel", ask, "Hello", below.stream), below.waiting),
     )
 
 
 TRIALS = [
-    trial("vercel", CHAT, "/v1", "APICallError", {}),
-    trial("vercel", RESPONSES, "/v1", "APICallError", {}),
-    trial("vercel", MESSAGES, "/v1", "APICallError", {"maxOutputTokens": 500}),
-    trial("langchain", CHAT, "/v1", "BadRequestError", {}),
-    trial("langchain", MESSAGES, "", "BadRequestError", {"max_tokens": 500}),
+    trial(AI_SDK, CHAT, "/v1", {}),
+    trial(AI_SDK, RESPONSES, "/v1", {}),
+    trial(AI_SDK, MESSAGES, "/v1", {"maxOutputTokens": 500}),
+    trial(LANGCHAIN, CHAT, "/v1", {}),
+    trial(LANGCHAIN, MESSAGES, "", {"max_tokens": 500}),
 ]

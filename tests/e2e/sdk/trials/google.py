@@ -29,7 +29,9 @@ def text(sdk: Name, path: str) -> Trial:
         tools=Deed("call", with_tool, TOOL_CALL, fake.COST_MICROS),
         streamed_tools=Deed("stream", with_tool, TOOL_CALL, fake.COST_MICROS),
         refusal=Refusal(fake.refusal(429, "as scripted"), 429, kind),
-        cancel=Cancel("cancel", ASK, lambda gate: fake.text_stream(gate=gate), "Hello", fake.COST_MICROS),
+        cancel=Cancel(
+            Deed("cancel", ASK, "Hello", fake.COST_MICROS), lambda gate: fake.text_stream(gate=gate)
+        ),
     )
 
 

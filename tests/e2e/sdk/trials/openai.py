@@ -45,7 +45,7 @@ def responses(provider: str, sdk: Name, wire: Responses, cost: Cost, path: str =
         tools=Deed("respond", with_tool, TOOL_CALL, cost),
         streamed_tools=Deed("respond_stream", with_tool, TOOL_CALL, cost),
         refusal=Refusal(refusal(400, "as scripted"), 400, "BadRequestError"),
-        cancel=Cancel("respond_cancel", ask, lambda gate: wire.stream(gate=gate), "Hello", cost),
+        cancel=Cancel(Deed("respond_cancel", ask, "Hello", cost), lambda gate: wire.stream(gate=gate)),
     )
 
 
@@ -86,7 +86,9 @@ def media(sdk: Name) -> list[Trial]:
             "speech",
             Deed("speech", say, SPEECH, cost, counts),
             stream=Deed("speech_stream", say, SPEECH, cost, counts),
-            cancel=Cancel("speech_cancel", say, lambda gate: fake_openai_media.speech(gate=gate), 1024, cost),
+            cancel=Cancel(
+                Deed("speech_cancel", say, 1024, cost), lambda gate: fake_openai_media.speech(gate=gate)
+            ),
         ),
         trial(
             "transcription",

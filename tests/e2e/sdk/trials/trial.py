@@ -11,8 +11,8 @@ TOOL_CALL = ["get", {"q": 1}]
 """The name and the arguments that every fake calls a tool with."""
 CAP = "this API key has reached its spending cap"
 
-Cost = int | tuple[int, ...]
-"""Micros; several where the hour decides."""
+Cost = int | Callable[[int], tuple[int, ...]]
+"""Micros. Where the hour decides: what it may be at a moment, in epoch milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,10 @@ class Deed:
     counts: Mapping[str, float] = field(default_factory=dict[str, float])
     """What the usage event must say besides."""
 
+    def costs(self, at_ms: int) -> tuple[int, ...]:
+        """What it may cost at that moment."""
+        return (self.cost,) if isinstance(self.cost, int) else self.cost(at_ms)
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -35,20 +39,15 @@ class Refusal:
     status: int
     kind: str
     """The class that the SDK raises."""
-    deed: str = ""
-    """Instead of the call's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
     """A call that is hung up in the middle."""
 
-    name: str
-    args: Mapping[str, Any]
+    deed: Deed
     script: Callable[[Gate], Answer]
     """An answer that waits at the gate after its first piece."""
-    shown: Any
-    cost: Cost
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def messages(provider: str, path: str, model: str, usage: dict[str, Any], cost: 
         tools=Deed("create", with_tool, TOOL_CALL, cost),
         streamed_tools=Deed("stream", with_tool, TOOL_CALL, cost),
         refusal=Refusal(fake_anthropic.refusal(400, "as scripted"), 400, "BadRequestError"),
-        cancel=Cancel("cancel", ask, waiting, "Hello", cost),
+        cancel=Cancel(Deed("cancel", ask, "Hello", cost), waiting),
     )
 
 
@@ -101,11 +101,8 @@ TRIALS = [
         tools=Deed("call", WITH_TOOL, TOOL_CALL, fake_qwen.NATIVE_COST_MICROS),
         streamed_tools=Deed("stream", WITH_TOOL, TOOL_CALL, fake_qwen.NATIVE_COST_MICROS),
         cancel=Cancel(
-            "cancel",
-            ASK,
+            Deed("cancel", ASK, "Hello", fake_qwen.NATIVE_COST_MICROS),
             lambda gate: fake_qwen.native_stream(gate=gate),
-            "Hello",
-            fake_qwen.NATIVE_COST_MICROS,
         ),
     ),
     qwen(

@@ -47,7 +47,7 @@ def elevenlabs(sdk: Name, path: str) -> list[Trial]:
         call=Deed("call", ask, ELEVENLABS_SPEECH, cost, counts),
         stream=Deed("stream", ask, ELEVENLABS_SPEECH, cost, counts),
         refusal=Refusal(fake_elevenlabs.refusal(404, "as scripted"), 404, kind),
-        cancel=Cancel("cancel", ask, lambda gate: fake_elevenlabs.speech(gate=gate), 1024, cost),
+        cancel=Cancel(Deed("cancel", ask, 1024, cost), lambda gate: fake_elevenlabs.speech(gate=gate)),
         more=(Deed("timed", ask, fake_elevenlabs.TEXT, cost, counts),),
     )
     hear = {"model_id": fake_elevenlabs.TRANSCRIBER, "file": sound_of(28)}
@@ -85,7 +85,7 @@ def deepgram(sdk: Name, path: str) -> list[Trial]:
         call=spoken,
         stream=spoken,  # its SDKs read every speech in pieces
         refusal=Refusal(fake_deepgram.refusal(400, "as scripted"), 400, "BadRequestError"),
-        cancel=Cancel("cancel", say, lambda gate: fake_deepgram.speech(gate=gate), 1024, cost),
+        cancel=Cancel(Deed("cancel", say, 1024, cost), lambda gate: fake_deepgram.speech(gate=gate)),
     )
     hear = {"model": fake_deepgram.TRANSCRIBER, "request": sound_of(26)}
     cost = fake_deepgram.TRANSCRIPTION_COST_MICROS

@@ -1,0 +1,143 @@
+"""Which cells of provider x modality x case have a passing test. Tests say it with a mark, a run writes it down.
+
+    @pytest.mark.matrix(provider="google", modality="speech", case="stream", sdk="google-genai")
+
+`sdk` is what people install, and is left out where a test speaks HTTP itself. The hooks below are those of a pytest
+plug-in; `tests/conftest.py` takes them over. A run updates the tests it ran in `build/matrix.json`, and
+`make providers-matrix` makes the page out of it.
+"""
+
+import json
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RECORD = ROOT / "build" / "matrix.json"
+CASES = ("call", "stream", "tools", "error", "cap", "cancel")
+MODALITIES = {
+    "messages": "text (messages)",
+    "openai_chat": "text (chat)",
+    "openai_responses": "text (responses)",
+    "openai_embeddings": "embeddings",
+    "openai_images": "images",
+    "openai_image_edits": "images",
+    "openai_speech": "speech",
+    "openai_transcription": "transcription",
+    "openai_translation": "transcription",
+    "openai_video": "video",
+}
+"""What a wire is for. A wire that is not listed stands for itself, so that it is not forgotten."""
+NO_SUCH_CASE: dict[str, frozenset[str]] = {
+    "embeddings": frozenset(("stream", "tools", "cancel")),
+    "images": frozenset(("stream", "tools", "cancel")),
+    "speech": frozenset(("tools",)),
+    "transcription": frozenset(("stream", "tools", "cancel")),
+    "video": frozenset(("stream", "tools")),
+    "ocr": frozenset(("stream", "tools", "cancel")),
+}
+"""What a modality does not have, as a rule."""
+SUCH_A_CASE = frozenset(
+    (
+        ("openai", "images", "stream"),
+        ("openai", "transcription", "stream"),
+        ("mistral", "transcription", "stream"),
+    )
+)
+"""Who has it all the same."""
+NO_SUCH_CASE_HERE = frozenset((("perplexity", "text (chat)", "tools"),))
+"""Who has not what others have."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """One claim of a test."""
+
+    provider: str
+    modality: str
+    case: str
+    sdk: str = ""
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        return (self.provider, self.modality, self.case)
+
+
+def has_case(provider: str, modality: str, case: str) -> bool:
+    """Whether there is something to test."""
+    place = (provider, modality, case)
+    if case in NO_SUCH_CASE.get(modality, ()):
+        return place in SUCH_A_CASE
+    return place not in NO_SUCH_CASE_HERE
+
+
+def cells_of(marks: Iterable[pytest.Mark]) -> list[Cell]:
+    """What a test's marks claim. Raises ValueError for a claim that has no cell."""
+    cells = [Cell(**mark.kwargs) for mark in marks if mark.name == "matrix"]
+    for cell in cells:
+        if cell.case not in CASES or not has_case(*cell.place):
+            raise ValueError(f"the matrix has no cell for {cell}")
+    return cells
+
+
+def recorded() -> dict[str, dict[str, Any]]:
+    """Every test that a run has written down: its cells and whether it passed."""
+    return json.loads(RECORD.read_text()) if RECORD.exists() else {}
+
+
+def passed_cells() -> set[Cell]:
+    """The cells that the last runs of their tests have earned: those with a passing test and no failing one."""
+    passed: set[Cell] = set()
+    failed: set[Cell] = set()
+    for test in recorded().values():
+        (passed if test["passed"] else failed).update(Cell(**cell) for cell in test["cells"])
+    return passed - failed
+
+
+# The plug-in's hooks.
+
+_seen = pytest.StashKey[dict[str, dict[str, Any] | None]]()
+"""How each marked test ended; None is one that was skipped."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known, and begin a record."""
+    config.addinivalue_line("markers", "matrix(provider, modality, case, sdk): a cell of docs/providers.md")
+    config.stash[_seen] = {}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note how a marked test ended. One that fails on setting up or clearing away has failed."""
+    report = yield
+    cells = cells_of(item.iter_markers("matrix"))
+    if cells and (report.when == "call" or not report.passed):
+        seen = item.config.stash[_seen]
+        shown = [
+            {"provider": cell.provider, "modality": cell.modality, "case": cell.case, "sdk": cell.sdk}
+            for cell in cells
+        ]
+        seen[item.nodeid] = None if report.skipped else {"cells": shown, "passed": report.passed}
+    return report
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """When tests are only listed, print what they claim; the tidy test reads it."""
+    if session.config.option.collectonly and session.config.option.verbose < -1:
+        for item in session.items:
+            for cell in cells_of(item.iter_markers("matrix")):
+                print("matrix:", json.dumps([cell.provider, cell.modality, cell.case, cell.sdk]))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the run down. Only tests that ran are touched."""
+    seen = session.config.stash[_seen]
+    if seen:
+        RECORD.parent.mkdir(exist_ok=True)
+        kept = {test: outcome for test, outcome in {**recorded(), **seen}.items() if outcome is not None}
+        RECORD.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
