@@ -20,6 +20,7 @@ from qlaud.api.server import Server, server_config
 from qlaud.api.surfaces import Ways
 from qlaud.app_database import Say, database
 from qlaud.config import Settings
+from qlaud.core.providers import Registry
 from qlaud.flows.accounts import Accounts
 from qlaud.flows.chores import Chores, ChoreTerms
 from qlaud.flows.directory import Directory, Outlets
@@ -28,6 +29,7 @@ from qlaud.flows.free import Free
 from qlaud.flows.holds import Holds
 from qlaud.flows.idempotency import Idempotency
 from qlaud.flows.inference import Inference
+from qlaud.flows.keyring import KeyRing
 from qlaud.flows.keys import Keys
 from qlaud.flows.metered import Metered
 from qlaud.flows.passing import Passing
@@ -189,7 +191,7 @@ class App:
         )
         self._stack.push_async_callback(upstream.aclose)
         outlets = Outlets(http=upstream, simulator=Simulator(clock=desk.clock))
-        directory = Directory(shelf.catalog, shelf.registry, outlets)
+        directory = Directory(shelf.catalog, shelf.registry, outlets, _rings(shelf.registry, desk.clock))
         metrics = Metrics()
         calls = Metered(ledger, desk.clock, metrics, hold_wait_s=settings.hold_wait_s)
         inference = Inference(
@@ -249,6 +251,11 @@ def _pump_terms(settings: Settings) -> PumpTerms:
         settle_patience_ms=settings.settle_patience_s * MS_PER_S,
         drain_by_default=settings.on_disconnect == "drain",
     )
+
+
+def _rings(registry: Registry, clock: Clock) -> Mapping[str, KeyRing]:
+    several = (provider for provider in registry.providers.values() if len(provider.api_keys) > 1)
+    return {provider.slug: KeyRing(provider, clock) for provider in several}
 
 
 def _register_gauges(metrics: Metrics, inference: Inference, upstream: HttpUpstream) -> None:

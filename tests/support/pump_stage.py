@@ -304,7 +304,7 @@ def provider(slug: str = "anthropic", **more: object) -> Provider:
         },
         "auth_header": "x-api-key",
         "key_variable": "THEIR_KEY",
-        "api_key": Secret("sk-operator"),
+        "api_keys": (Secret("sk-operator"),),
         **more,
     }
     return Provider(**facts)  # type: ignore[arg-type]

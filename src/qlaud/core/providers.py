@@ -92,24 +92,26 @@ class Provider:
     auth_format: str = "{key}"
     key_variable: str = ""
     """The environment variable that holds the key, for messages to the operator; empty when none is needed."""
-    api_key: Secret | None = field(default=None, repr=False)
+    api_keys: tuple[Secret, ...] = field(default=(), repr=False)
+    """The first is used as long as the provider takes it."""
     extra_headers: tuple[tuple[bytes, bytes], ...] = ()
     """Sent with every call unless the caller's own are forwarded."""
     quirks: frozenset[str] = frozenset()
-    _auth: tuple[tuple[bytes, bytes], ...] = field(init=False, repr=False, compare=False)
+    _auth: tuple[tuple[tuple[bytes, bytes], ...], ...] = field(init=False, repr=False, compare=False)
     _targets: Mapping[str, bytes] = field(init=False, repr=False, compare=False)
 
     @property
     def configured(self) -> bool:
         """Whether calls can be made: a key is set, or none is needed."""
-        return self.api_key is not None or not self.key_variable
+        return bool(self.api_keys) or not self.key_variable
 
     def __post_init__(self) -> None:
-        auth: tuple[tuple[bytes, bytes], ...] = ()
-        if self.api_key is not None and self.auth_header:
-            value = self.auth_format.format(key=self.api_key.reveal())
-            auth = ((self.auth_header.encode("ascii"), value.encode("latin-1")),)
-        object.__setattr__(self, "_auth", auth)
+        auth: list[tuple[tuple[bytes, bytes], ...]] = [()]
+        if self.api_keys and self.auth_header:
+            name = self.auth_header.encode("ascii")
+            values = (self.auth_format.format(key=key.reveal()).encode("latin-1") for key in self.api_keys)
+            auth = [((name, value),) for value in values]
+        object.__setattr__(self, "_auth", tuple(auth))
         targets = {
             name: (self.base_path + wire.paths[0].text).encode("ascii")
             for name, wire in self.wires.items()
@@ -117,9 +119,9 @@ class Provider:
         }
         object.__setattr__(self, "_targets", targets)
 
-    def auth_headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        """The credential as header pairs; empty when there is none."""
-        return self._auth
+    def auth_headers(self, number: int = 0) -> tuple[tuple[bytes, bytes], ...]:
+        """One of the keys as header pairs; empty when there is none."""
+        return self._auth[number]
 
     def target(self, wire: str) -> bytes:
         """The raw first path of a wire. Raises KeyError for a wire it does not speak."""

@@ -12,6 +12,7 @@ from qlaud.core.ledger import HoldAsk
 from qlaud.core.paths import PathPattern
 from qlaud.core.pricing import RateCard
 from qlaud.core.providers import Provider
+from qlaud.flows.keyring import KeyRing
 from qlaud.ports import Headers, Upload, Upstream
 from qlaud.wire.types import Asked, ModelCall, Wire
 
@@ -48,6 +49,8 @@ class Route(Struct, frozen=True, gc=False):
     upstream: Upstream
     card: RateCard | None
     """None: the model has no price here."""
+    keys: KeyRing | None = None
+    """Of a provider with several keys."""
 
 
 class Prepared(Struct, frozen=True, gc=False):

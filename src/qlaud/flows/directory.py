@@ -1,13 +1,18 @@
 """What can be called, where, and the ways there. Built by the composition root, swapped whole."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from qlaud.core.catalog import Catalog
+from qlaud.core.catalog import Catalog, Host
 from qlaud.core.providers import Provider, Registry
+from qlaud.flows.calls import Route
+from qlaud.flows.keyring import KeyRing
 from qlaud.ports import Upstream
 
 SIMULATOR = "sim"
 """The provider that answers test keys."""
+NO_RINGS: Mapping[str, KeyRing] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +34,11 @@ class Directory:
     catalog: Catalog
     registry: Registry
     outlets: Outlets
+    rings: Mapping[str, KeyRing] = NO_RINGS
+    """Of providers with several keys."""
+
+    def route(self, host: Host, at_ms: int) -> Route:
+        """The way to a host, at the price in force at `at_ms`."""
+        provider = self.registry.provider(host.provider)
+        outlet = self.outlets.of(provider)
+        return Route(host, provider, outlet, host.card_at(at_ms), self.rings.get(provider.slug))

@@ -165,16 +165,12 @@ class Inference:
             simulator = self._directory.registry.provider(SIMULATOR)
             host = speaking[0]
             return (Route(host, simulator, self._directory.outlets.simulator, host.card_at(now)),)
-        routes = [self._route(host, now) for host in speaking]
+        routes = [self._directory.route(host, now) for host in speaking]
         ready = tuple(route for route in routes if route.provider.configured)
         if not ready:
             missing = routes[0].provider
             raise ProviderNotConfigured(missing.display_name, missing.key_variable)
         return ready
-
-    def _route(self, host: Host, now: int) -> Route:
-        provider = self._directory.registry.provider(host.provider)
-        return Route(host, provider, self._directory.outlets.of(provider), host.card_at(now))
 
 
 def dearest(routes: tuple[Route, ...], demand: Demand, window: int | None, markup_bp: int) -> Worst | None:

@@ -81,4 +81,4 @@ class Passing:
             except ModelNotFound:
                 hosts = ()
             host = next((one for one in hosts if one.provider == provider.slug), host)
-        return Route(host, provider, self._directory.outlets.of(provider), None)
+        return self._directory.route(host, 0)

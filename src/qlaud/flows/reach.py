@@ -1,7 +1,8 @@
 """Sends one call to the first of its hosts that takes it, all under the same hold.
 
 The next host is tried only while the last one cannot have worked on the call: it was not reached, or it answered
-429 or 5xx before a byte was relayed. Nothing is retried after a timeout of an accepted call.
+429 or 5xx before a byte was relayed and billed nothing. The same goes for the next key of a host that refuses the
+one it was sent. Nothing is retried after a timeout of an accepted call.
 """
 
 from collections.abc import AsyncIterator
@@ -11,11 +12,15 @@ from msgspec import Struct
 
 from qlaud.core.ledger import Hold
 from qlaud.core.paths import MODEL
+from qlaud.core.usage import Nothing
 from qlaud.flows.calls import Incoming, Prepared, Route
+from qlaud.flows.decoding import decoder_for
 from qlaud.flows.headers import to_upstream, to_upstream_query, with_model
-from qlaud.ports import UpstreamFault, UpstreamRequest, UpstreamResponse
-from qlaud.wire.types import Changes
+from qlaud.flows.keyring import REFUSED
+from qlaud.ports import Headers, UpstreamFault, UpstreamRequest, UpstreamResponse
+from qlaud.wire.types import AnswerHead, Changes
 
+ERROR_BODY_LIMIT_BYTES = 65_536
 OVERLOADED = frozenset((429, 500, 502, 503, 504, 529))
 
 
@@ -38,19 +43,73 @@ async def reach(prepared: Prepared, hold: Hold) -> Reached | NotReached:
     last = len(prepared.routes) - 1
     for number, route in enumerate(prepared.routes):
         try:
-            response = await route.upstream.send(request_for(prepared, route, hold))
+            response = await _ask(prepared, route, hold)
+            if number < last and response.status in OVERLOADED:
+                response = await _kept_if_billed(prepared, response)
+                if response is None:
+                    continue
+            return Reached(route, response)
         except UpstreamFault as fault:
             if fault.started or number == last:
                 return NotReached(route, fault)
-            continue
-        if number < last and response.status in OVERLOADED:
-            response.close()
-            continue
-        return Reached(route, response)
     raise AssertionError("a prepared call has a route")
 
 
-def request_for(prepared: Prepared, route: Route, hold: Hold) -> UpstreamRequest:
+async def _ask(prepared: Prepared, route: Route, hold: Hold) -> UpstreamResponse:
+    """The answer of one host, by the first of the operator's keys that it takes."""
+    ring = route.keys
+    if ring is None:
+        return await route.upstream.send(request_for(prepared, route, hold))
+    *others, final = ring.order()
+    for number in others:
+        response = await route.upstream.send(request_for(prepared, route, hold, key=number))
+        if response.status not in REFUSED:
+            return response
+        ring.refused(number, response.status, response.headers)
+        kept = await _kept_if_billed(prepared, response)
+        if kept is not None:
+            return kept
+    response = await route.upstream.send(request_for(prepared, route, hold, key=final))
+    if response.status in REFUSED:
+        ring.refused(final, response.status, response.headers)
+    return response
+
+
+async def _kept_if_billed(prepared: Prepared, response: UpstreamResponse) -> UpstreamResponse | None:
+    """None for a refusal that cost nothing, so that the call may be sent again; else the refusal, to be settled."""
+    decoder = decoder_for(response.headers)
+    body = b""
+    while len(body) < ERROR_BODY_LIMIT_BYTES and (chunk := await response.read()):
+        body += chunk
+    response.close()
+    tap = prepared.incoming.wire.tap(
+        prepared.call, strip_usage=False, head=AnswerHead(response.status, response.headers)
+    )
+    tap.feed(decoder.decode(body))
+    tap.finish()
+    if isinstance(tap.outcome(input_bound=prepared.input_bound), Nothing):
+        return None
+    return ReadAnswer(response.status, response.headers, body)
+
+
+class ReadAnswer:
+    """An answer whose body was read before it is relayed."""
+
+    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self._body = body
+
+    async def read(self) -> bytes:
+        """The body, then b""."""
+        body, self._body = self._body, b""
+        return body
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def request_for(prepared: Prepared, route: Route, hold: Hold, *, key: int = 0) -> UpstreamRequest:
     """The call as it leaves for `route`: the caller's bytes, with the limit that was held made true."""
     incoming, call, provider = prepared.incoming, prepared.call, route.provider
     name = route.host.upstream_name(call.model)
@@ -69,7 +128,7 @@ def request_for(prepared: Prepared, route: Route, hold: Hold) -> UpstreamRequest
         origin=provider.origin,
         target=target(incoming, route, asked=call.model, name=name),
         headers=to_upstream(
-            incoming.headers, stream=call.stream, extra=(*provider.extra_headers, *provider.auth_headers())
+            incoming.headers, stream=call.stream, extra=(*provider.extra_headers, *provider.auth_headers(key))
         ),
         body=body,
         content_length=length,

@@ -7,6 +7,7 @@ one names its variable.
 import re
 from collections.abc import Mapping
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -146,7 +147,7 @@ def _provider(row: ProviderFile, env: Mapping[str, str]) -> Provider:
         auth_header=auth.header if auth else "",
         auth_format=auth.format if auth else "",
         key_variable=auth.variable if auth else "",
-        api_key=_key(auth.variable, env) if auth else None,
+        api_keys=_keys(auth.variable, env) if auth else (),
         extra_headers=tuple(
             (name.encode("ascii"), value.encode("ascii")) for name, value in row.headers.items()
         ),
@@ -168,13 +169,24 @@ def _wire(name: str, row: WireFile) -> Wire:
     )
 
 
-def _key(variable: str, env: Mapping[str, str]) -> Secret | None:
-    value = env.get(variable, "").strip()
-    if not value:
-        return None
-    if not _PRINTABLE.match(value):
+def _keys(variable: str, env: Mapping[str, str]) -> tuple[Secret, ...]:
+    """The keys in a variable, or in the file that `<variable>_FILE` names, parted by commas or (there) lines."""
+    text, file_variable = env.get(variable, ""), f"{variable}_FILE"
+    path = env.get(file_variable, "").strip()
+    if path and text.strip():
+        raise BadSetting(file_variable, f"{variable} is set too; use one of the two")
+    if path:
+        try:
+            text = Path(path).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadSetting(file_variable, f"{path} cannot be read: {error}") from None
+        text = ",".join(text.splitlines())
+    keys = [key for part in text.split(",") if (key := part.strip())]
+    if any(not _PRINTABLE.match(key) for key in keys):
         raise BadSetting(variable, "a key has no spaces, line breaks or characters beyond ASCII")
-    return Secret(value)
+    if path and not keys:
+        raise BadSetting(file_variable, f"{path} is empty")
+    return tuple(Secret(key) for key in dict.fromkeys(keys))
 
 
 def _check(name: str, row: ProviderFile) -> None:

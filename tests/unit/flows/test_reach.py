@@ -4,7 +4,9 @@ import asyncio
 
 import msgspec
 import pytest
+from tests.support.ledger_desk import FrozenClock
 from tests.support.pump_stage import (
+    ENDS,
     HEAD,
     MAX_OUTPUT,
     Head,
@@ -16,7 +18,9 @@ from tests.support.pump_stage import (
 )
 
 from qlaud.core.ledger import Hold
+from qlaud.core.providers import Secret
 from qlaud.flows.calls import Prepared
+from qlaud.flows.keyring import REFUSED, KeyRing
 from qlaud.flows.reach import NotReached, Reached, reach, request_for
 from qlaud.ports import UpstreamBroken, UpstreamSlow, UpstreamUnreachable
 
@@ -27,7 +31,7 @@ def reached(*moves: Move) -> tuple[Reached | NotReached, list[ScriptedUpstream]]
     async def main() -> tuple[Reached | NotReached, list[ScriptedUpstream]]:
         upstreams = [ScriptedUpstream() for _ in moves]
         for upstream, move in zip(upstreams, moves, strict=True):
-            upstream.script.put(move)
+            upstream.script.put(move, ENDS)
         return await reach(prepared(upstreams), hold()), upstreams
 
     return asyncio.run(main())
@@ -74,6 +78,59 @@ def test_the_last_hosts_overload_is_the_answer() -> None:
     assert isinstance(end, Reached)
     assert end.response.status == 529
     assert not upstreams[1].responses[0].closed
+
+
+def test_an_overload_that_billed_is_the_answer_and_is_not_sent_elsewhere() -> None:
+    billed = b'{"type":"error","error":{"type":"api_error"},"usage":{"input_tokens":9,"output_tokens":1}}'
+    upstreams = [ScriptedUpstream(), ScriptedUpstream()]
+
+    async def main() -> Reached | NotReached:
+        upstreams[0].script.put(Head(500, b"application/json"), billed, ENDS)
+        upstreams[1].script.put(HEAD)
+        return await reach(prepared(upstreams), hold())
+
+    end = asyncio.run(main())
+    assert isinstance(end, Reached)
+    assert end.route.provider.slug == "anthropic"
+    assert upstreams[1].requests == []
+    assert asyncio.run(end.response.read()) == billed
+
+
+def keys_tried(*statuses: int, turns: int = 1) -> tuple[list[bytes], int]:
+    """The keys of a host that were sent, and the status of the last answer; the host refuses them with `statuses`."""
+    upstream, clock = ScriptedUpstream(), FrozenClock()
+    secrets = (Secret("sk-0"), Secret("sk-1"), Secret("sk-2"))
+
+    async def main() -> int:
+        call = prepared([upstream])
+        host = provider(api_keys=secrets)
+        route = msgspec.structs.replace(call.routes[0], provider=host, keys=KeyRing(host, clock))
+        call = msgspec.structs.replace(call, routes=(route,))
+        status = 0
+        for _ in range(turns):
+            end = await reach(call, hold())
+            assert isinstance(end, Reached)
+            status = end.response.status
+        return status
+
+    for status in statuses:
+        upstream.script.put(Head(status, b"application/json"), *([ENDS] if status in REFUSED else []))
+    last = asyncio.run(main())
+    sent = [value for request in upstream.requests for name, value in request.headers if name == b"x-api-key"]
+    return sent, last
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 429])
+def test_a_refused_key_gives_way_to_the_next_and_rests(status: int) -> None:
+    assert keys_tried(status, 200, 200, turns=2) == ([b"sk-0", b"sk-1", b"sk-1"], 200)
+
+
+def test_the_last_keys_refusal_is_the_answer() -> None:
+    assert keys_tried(401, 429, 429) == ([b"sk-0", b"sk-1", b"sk-2"], 429)
+
+
+def test_a_fault_of_the_host_is_no_fault_of_its_key() -> None:
+    assert keys_tried(500, 200, turns=2) == ([b"sk-0", b"sk-0"], 200)
 
 
 def body_sent(call: Prepared, taken: Hold) -> dict[str, object]:

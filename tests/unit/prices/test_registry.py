@@ -1,5 +1,7 @@
 """Providers from files and the environment."""
 
+from pathlib import Path
+
 import pytest
 
 from qlaud.core.providers import Secret
@@ -23,7 +25,30 @@ def test_a_provider_is_configured_by_its_key() -> None:
         "openai": True,
         "sim": True,
     }
-    assert load_registry({"OPENAI_API_KEY": "  "}).provider("openai").api_key is None
+    assert load_registry({"OPENAI_API_KEY": "  "}).provider("openai").api_keys == ()
+
+
+def test_several_keys_stand_in_a_variable_or_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("sk-3\nsk-4\n")
+    named = load_registry({"OPENAI_API_KEY": "sk-1, sk-2,sk-1"}).provider("openai")
+    assert [key.reveal() for key in named.api_keys] == ["sk-1", "sk-2"]
+    filed = load_registry({"OPENAI_API_KEY_FILE": str(file)}).provider("openai")
+    assert [key.reveal() for key in filed.api_keys] == ["sk-3", "sk-4"]
+    assert filed.auth_headers(1) == ((b"authorization", b"Bearer sk-4"),)
+
+
+def test_a_key_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.write_text(" \n")
+    for env, reason in (
+        ({"OPENAI_API_KEY_FILE": str(tmp_path / "none")}, "cannot be read"),
+        ({"OPENAI_API_KEY_FILE": str(empty)}, "is empty"),
+        ({"OPENAI_API_KEY_FILE": str(empty), "OPENAI_API_KEY": "sk-1"}, "use one of the two"),
+    ):
+        with pytest.raises(BadSetting, match=reason) as caught:
+            load_registry(env)
+        assert caught.value.variable == "OPENAI_API_KEY_FILE"
 
 
 @pytest.mark.parametrize(

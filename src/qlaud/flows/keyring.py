@@ -1,0 +1,40 @@
+"""Which of a provider's keys is used next, where the operator gave several. One ring a provider and process.
+
+The first key is used until the provider refuses it; then the next. A refused key rests for a while and is tried
+again, so that one that was topped up comes back by itself. If all of them rest, the one that rests longest is tried:
+a call is never refused here.
+"""
+
+from qlaud.core.providers import Provider
+from qlaud.flows.headers import first
+from qlaud.ports import Clock, Headers
+
+REFUSED = frozenset((401, 402, 403, 429))
+"""Statuses that are about the key, not about the call: unknown, out of money, not allowed, too many calls."""
+REST_MS = 300_000.0
+"""How long a key rests that the provider does not take."""
+LONGEST_LIMIT_REST_S = 60
+SHORTEST_LIMIT_REST_S = 1
+
+
+class KeyRing:
+    """The keys of one provider, by their numbers."""
+
+    def __init__(self, provider: Provider, clock: Clock) -> None:
+        self._clock = clock
+        self._rests_until = [0.0] * max(1, len(provider.api_keys))
+
+    def order(self) -> list[int]:
+        """The keys in the order to try them: those that rest come last, the one due first before the others."""
+        now = self._clock.ticks_ms()
+        numbers = range(len(self._rests_until))
+        return sorted(numbers, key=lambda number: (max(self._rests_until[number], now), number))
+
+    def refused(self, number: int, status: int, headers: Headers) -> None:
+        """Let a key rest that the provider refused; after a rate limit for as long as the provider says."""
+        rest_ms = REST_MS
+        if status == 429:
+            asked = first(headers, (b"retry-after",)) or b""
+            wait_s = int(asked) if asked.isdigit() else SHORTEST_LIMIT_REST_S
+            rest_ms = 1000.0 * min(max(wait_s, SHORTEST_LIMIT_REST_S), LONGEST_LIMIT_REST_S)
+        self._rests_until[number] = self._clock.ticks_ms() + rest_ms
