@@ -88,13 +88,13 @@ def recorded() -> dict[str, dict[str, Any]]:
     return json.loads(RECORD.read_text()) if RECORD.exists() else {}
 
 
-def passed_cells() -> set[Cell]:
-    """The cells that the last runs of their tests have earned: those with a passing test and no failing one."""
+def earned(before: Iterable[Cell]) -> set[Cell]:
+    """The cells that have a passing test and no failing one. What no recorded run touched is as it was `before`."""
     passed: set[Cell] = set()
     failed: set[Cell] = set()
     for test in recorded().values():
         (passed if test["passed"] else failed).update(Cell(**cell) for cell in test["cells"])
-    return passed - failed
+    return (passed | set(before)) - failed
 
 
 # The plug-in's hooks.

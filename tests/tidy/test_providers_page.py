@@ -9,7 +9,7 @@ from tests.support.matrix import Cell, cells_of
 from tests.support.providers_page import PAGE, cells_on, page
 from tests.tidy.sources import ROOT, sources
 
-AGAIN = "run `make test`, then `make providers-matrix`"
+AGAIN = "run `make providers-matrix`, after the tests whose ticks are new"
 
 
 def claimed() -> set[Cell]:
