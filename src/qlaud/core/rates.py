@@ -68,6 +68,7 @@ CACHE_WRITES: Mapping[str, str] = {ttl: f"cache_write_{ttl}_tokens" for ttl in (
 """Quantity by time to live."""
 
 _counts = cast("attrgetter[tuple[int, ...]]", attrgetter(*QUANTITIES))
+_SOURCES = tuple((name, *PARENTS.get(name, ())) for name in QUANTITIES)
 _INDEX: Mapping[str, int] = {name: at for at, name in enumerate(QUANTITIES)}
 
 
@@ -142,10 +143,11 @@ class Band:
         if unknown:
             raise ValueError(f"unknown quantities: {', '.join(sorted(unknown))}")
         rates: dict[str, Rate] = {}
-        for name in QUANTITIES:
-            source = next((n for n in (name, *PARENTS.get(name, ())) if n in stated), None)
-            if source is not None:
-                rates[name] = stated[source]
+        for sources in _SOURCES:
+            for source in sources:
+                if source in stated:
+                    rates[sources[0]] = stated[source]
+                    break
         per = lcm(*(rate.per for rate in rates.values()))
         whole = {name: rate.picos * (per // rate.per) for name, rate in rates.items()}
         weights = [whole.get(name, 0) for name in QUANTITIES]

@@ -49,6 +49,16 @@ class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     traits: TraitsFile = TraitsFile()
 
 
+class EndFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Models that a provider stops serving, or has stopped serving."""
+
+    models: list[str]
+    """By slug."""
+    on: date
+    replaced_by: str = ""
+    """A slug."""
+
+
 class ModelsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file of data/models."""
 
@@ -62,6 +72,7 @@ class ModelsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Priced ids that are not offered."""
     foreign: list[str] = []
     """Names in the price list that other resellers use; not taken over."""
+    deprecated: list[EndFile] = []
     family: list[FamilyFile] = []
     model: list[ModelFile] = []
 
@@ -88,6 +99,11 @@ def _checked(name: str, models: ModelsFile) -> ModelsFile:
         if twice := seen & set(family.models):
             raise BadFile(name, f"family: {', '.join(sorted(twice))} in two families")
         seen |= set(family.models)
+    ending: set[str] = set()
+    for end in models.deprecated:
+        if twice := ending & set(end.models):
+            raise BadFile(name, f"deprecated: {', '.join(sorted(twice))} twice")
+        ending |= set(end.models)
     for traits in (models.defaults, *(f.traits for f in models.family), *(m.traits for m in models.model)):
         sentence = (traits.description or "").split(". ")[0]
         if len(sentence) > LONGEST_SENTENCE:

@@ -20,6 +20,7 @@ from qlaud.providers.pricebook import PricedModel, Prices, load_prices
 from qlaud.providers.registry import load_registry
 
 INPUT, OUTPUT = "input_tokens", "output_tokens"
+MEDIA = ("images", "video_ms", "audio_ms", "characters", "pages", "calls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ def load_catalog(
     """
     prices = load_prices(cache_dir=cache_dir, prices_dir=prices_dir)
     registry = load_registry(env)
-    return Shelf(registry, prices.book, build_catalog(read_model_files(), prices, at_ms=at_ms))
+    files = [file for file in read_model_files() if file.provider in registry.providers]
+    return Shelf(registry, prices.book, build_catalog(files, prices, at_ms=at_ms))
 
 
 def build_catalog(files: Sequence[ModelsFile], prices: Prices, *, at_ms: int) -> Catalog:
@@ -95,6 +97,7 @@ def _model(
         native_names=frozenset(native),
         quirks=frozenset(traits.quirks or ()),
     )
+    end = next((end for end in file.deprecated if stated.slug in end.models), None)
     names = {*map(str.lower, stated.aliases), *aliases, *native, upstream.lower()} - {stated.slug.lower()}
     return Model(
         slug=stated.slug,
@@ -108,6 +111,8 @@ def _model(
         context_window=traits.context_window,
         max_output=traits.max_output or 0,
         default_max_tokens=traits.default_max_tokens or 0,
+        deprecated=end.on.isoformat() if end else "",
+        replaced_by=end.replaced_by if end else "",
     )
 
 
@@ -115,12 +120,25 @@ def _traits(file: ModelsFile, stated: ModelFile, row: PricedModel | None) -> Tra
     """A model's own values, else its family's, else the price list's, else the file's defaults."""
     slug = stated.slug.lower()
     family = next((f.traits for f in file.family if slug in map(str.lower, f.models)), TraitsFile())
-    listed = TraitsFile(context_window=row.context_window if row else None)
+    listed = _listed(file.defaults, row.context_window if row else None)
     layers = [msgspec.structs.asdict(layer) for layer in (file.defaults, listed, family, stated.traits)]
     chosen: dict[str, object] = {}
     for layer in layers:
         chosen.update({name: value for name, value in layer.items() if value is not None})
     return msgspec.convert(chosen, TraitsFile)
+
+
+def _listed(defaults: TraitsFile, window: int | None) -> TraitsFile:
+    """What the price list tells; the default output limits leave half of a small window to the prompt."""
+    most = defaults.max_output
+    if window is None or not most:
+        return TraitsFile(context_window=window)
+    most = min(most, window // 2)
+    return TraitsFile(
+        context_window=window,
+        max_output=most,
+        default_max_tokens=min(most, defaults.default_max_tokens or most),
+    )
 
 
 def _respellings(name: str) -> set[str]:
@@ -143,10 +161,16 @@ def _joined(known: Model, other: Model, at_ms: int) -> Model:
         context_window=known.context_window,
         max_output=min(known.max_output, other.max_output),
         default_max_tokens=min(known.default_max_tokens, other.default_max_tokens),
+        # A model lives as long as one of its hosts serves it.
+        deprecated=max(known.deprecated, other.deprecated) if known.deprecated and other.deprecated else "",
+        replaced_by=known.replaced_by if known.deprecated and other.deprecated else "",
     )
 
 
 def _dearness(card: RateCard | None) -> tuple[bool, Fraction]:
-    """Sorts by the price of a prompt token and an answer token; hosts without a price come last."""
-    rates = [card.rate(name) for name in (INPUT, OUTPUT)] if card else []
-    return (not any(rates), sum((rate.exact for rate in rates if rate), Fraction(0)))
+    """Sorts by the price of a prompt token and an answer token, of media by their first unit; no price comes last."""
+    for names in ((INPUT, OUTPUT), *((unit,) for unit in MEDIA)):
+        rates = [rate for name in names if card and (rate := card.rate(name))]
+        if rates:
+            return (False, sum((rate.exact for rate in rates), Fraction(0)))
+    return (True, Fraction(0))

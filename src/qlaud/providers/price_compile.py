@@ -119,7 +119,7 @@ def compile_sheet(price_files: Sequence[Traversable], *, known: dict[str, frozen
             cards,
         )
         for draft in drafts.values()
-        if (cards := draft.cards())
+        if (cards := _cards(draft))
     ]
     return Sheet(
         format=FORMAT,
@@ -129,6 +129,13 @@ def compile_sheet(price_files: Sequence[Traversable], *, known: dict[str, frozen
         models=rows,
         left_out=left_out,
     )
+
+
+def _cards(draft: _Draft) -> list[CardRow]:
+    try:
+        return draft.cards()
+    except ValueError as error:
+        raise BadFile(f"{draft.provider} {draft.id}", str(error)) from None
 
 
 def _seeded(file: Traversable, overlay: OverlayFile, left_out: list[str]) -> Iterable[_Draft]:

@@ -38,7 +38,7 @@ def read_overlay(file: Traversable) -> OverlayFile:
                 if price.hours and price.hours not in overlay.hours:
                     raise ValueError(f"{model.id}: unknown hours {price.hours}")
         for change in overlay.change:
-            changed({STANDARD: {0: {"input_tokens": Rate(1), "output_tokens": Rate(1)}}}, change)
+            changed({STANDARD: {0: dict.fromkeys(QUANTITIES, Rate(1))}}, change)
         for hours in overlay.hours.values():
             to_hours_row(hours)
         if unknown := set(overlay.implicit_writes) - CACHE_WRITES.keys():

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 
 import genai_prices
+from msgspec.structs import replace
 
 from qlaud.core.clock import MS_PER_S
 from qlaud.core.price_book import PriceBook
@@ -45,6 +46,10 @@ SAMPLES: Mapping[str, Usage] = {
 }
 
 
+CORRECTED = frozenset(("input_tokens", "output_tokens", "cache_read_tokens", "calls"))
+"""What a correction is about, where it explains a difference in the samples."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A usage that both price differently, in picos."""
@@ -56,16 +61,23 @@ class Difference:
     ours: int | None
     """None: we have no price."""
     theirs: int
+    blind: str = ""
+    """What their row does not know and prices as if it were not there: `tier`, `search`; or what ours is only told
+    by a wire: `request`."""
+    corrected: bool = False
+    """A file of ours says that their token prices of this model are wrong, and names its source."""
 
-
-FEE_PICOS = 20_000_000_000
-"""Two web searches at $10 a thousand, as in the sample."""
 
 EXPECTED: Mapping[str, Callable[[Difference], bool]] = {
     "a quantity without a price is an error for us and free for them": lambda d: d.ours is None,
-    "we know the fee of a web search where their row has none": lambda d: (
-        d.sample == "web search" and d.ours == d.theirs + FEE_PICOS
+    "we know the fee of a web search where their row has none": lambda d: d.blind == "search",
+    "they price a tier that their row does not know as standard, and we know its price": lambda d: (
+        d.blind == "tier"
     ),
+    "they add the fee of the request by themselves, we where the wire counts it": lambda d: (
+        d.blind == "request"
+    ),
+    "a file of ours corrects their prices, and names its source": lambda d: d.corrected,
 }
 """Why the two may differ, by reason. Anything else is a fault of one of them."""
 
@@ -83,6 +95,7 @@ def oracle_picos(provider: str, model: str, usage: Usage, at_ms: int) -> int | N
         "cache_write_tokens": usage.cache_write_tokens,
         "cache_write_1h_tokens": usage.cache_write_1h_tokens,
         "output_tokens": usage.output_tokens,
+        "output_reasoning_tokens": usage.reasoning_tokens,
         "web_searches": usage.web_searches,
     }
     context = {
@@ -115,6 +128,12 @@ def differences(overlay: OverlayFile, prices: Prices, *, at_ms: int) -> Iterator
     if overlay.seed is None:
         return
     own = {model.id.lower() for model in overlay.model}
+    corrected = {
+        model
+        for change in overlay.change
+        for model in change.models
+        if not change.only_missing and CORRECTED & change.rates.keys()
+    }
     seeded = seed_models(
         overlay.seed.provider, cache_write="", skip=frozenset(overlay.seed.skip), only=overlay.seed.only
     )
@@ -122,10 +141,43 @@ def differences(overlay: OverlayFile, prices: Prices, *, at_ms: int) -> Iterator
         if model.id.lower() in own or has_hours(model):
             continue
         for sample, usage in SAMPLES.items():
-            theirs = oracle_picos(overlay.seed.provider, model.id, usage, at_ms)
-            ours = _ours(prices.book, overlay.provider, model.id, usage, at_ms)
-            if theirs is not None and ours != theirs:
-                yield Difference(overlay.provider, model.id, sample, at_ms, ours, theirs)
+
+            def ours(what: Usage, model_id: str = model.id) -> int | None:
+                return _ours(prices.book, overlay.provider, model_id, what, at_ms)
+
+            def theirs(
+                what: Usage, provider: str = overlay.seed.provider, model_id: str = model.id
+            ) -> int | None:
+                return oracle_picos(provider, model_id, what, at_ms)
+
+            said, known = theirs(usage), ours(usage)
+            if said is not None and known != said:
+                yield Difference(
+                    overlay.provider,
+                    model.id,
+                    sample,
+                    at_ms,
+                    known,
+                    said,
+                    _blind(usage, said, ours, theirs),
+                    model.id in corrected,
+                )
+
+
+Pricing = Callable[[Usage], int | None]
+
+
+def _blind(usage: Usage, said: int, ours: Pricing, theirs: Pricing) -> str:
+    """What explains the difference, if one thing does."""
+    plain = replace(usage, tier="", speed="")
+    if plain != usage and said == theirs(plain) == ours(plain):
+        return "tier"
+    without = replace(usage, web_searches=0)
+    if usage.web_searches and said == theirs(without) == ours(without):
+        return "search"
+    if said == ours(replace(usage, calls=1)):
+        return "request"
+    return ""
 
 
 def _ours(book: PriceBook, provider: str, model: str, usage: Usage, at_ms: int) -> int | None:

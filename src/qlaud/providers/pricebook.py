@@ -31,8 +31,8 @@ from qlaud.providers.price_rows import (
     CardRow,
     HoursRow,
     ModelRow,
-    ProviderRow,
     Sheet,
+    TermsRow,
 )
 from qlaud.providers.toml_files import BadFile, added, shipped
 
@@ -91,25 +91,24 @@ def load_sheet(*, cache_dir: Path | None, prices_dir: Path | None = None) -> She
 
 def prices_of(sheet: Sheet) -> Prices:
     """The sheet as rate cards by every id and name."""
+    terms = {provider: _terms(row.terms) for provider, row in sheet.providers.items()}
+    made = [
+        (row, [_card(row, card, sheet, terms[row.provider]) for card in row.cards]) for row in sheet.models
+    ]
     cards: dict[tuple[str, str], list[RateCard]] = {}
-    for row in sheet.models:
-        made = _cards(row, sheet)
+    for row, its in made:
         for name in row.names:
-            cards.setdefault((row.provider, name), made)
-    for row in sheet.models:
-        cards[row.provider, row.id.lower()] = _cards(row, sheet)
+            cards.setdefault((row.provider, name), its)
+    for row, its in made:
+        cards[row.provider, row.id.lower()] = its
     models = [
         PricedModel(r.provider, r.id, tuple(r.names), r.display_name, r.context_window) for r in sheet.models
     ]
     return Prices(PriceBook(sheet.version, cards), tuple(models), tuple(sheet.left_out))
 
 
-def _cards(row: ModelRow, sheet: Sheet) -> list[RateCard]:
+def _card(row: ModelRow, card: CardRow, sheet: Sheet, terms: Terms) -> RateCard:
     provider = sheet.providers[row.provider]
-    return [_card(row, card, provider, sheet.version) for card in row.cards]
-
-
-def _card(row: ModelRow, card: CardRow, provider: ProviderRow, book_version: str) -> RateCard:
     lines = {
         (line.tier, line.speed, line.geo, line.grade): tuple(
             Band.of(band.starts_at, {name: Rate(*rate) for name, rate in band.rates.items()})
@@ -118,13 +117,12 @@ def _card(row: ModelRow, card: CardRow, provider: ProviderRow, book_version: str
         for line in card.lines
     }
     stated = lines[STANDARD][0].stated
-    terms = provider.terms
     return RateCard(
         provider=row.provider,
         model=row.id,
-        version=book_version,
+        version=sheet.version,
         lines=lines,
-        terms=Terms(*(_axis(axis) for axis in (terms.tier, terms.speed, terms.geo, terms.grade))),
+        terms=terms,
         from_ms=card.from_ms,
         implicit_ttls=frozenset(ttl for ttl in provider.implicit_writes if CACHE_WRITES[ttl] in stated),
         source=card.source,
@@ -132,6 +130,10 @@ def _card(row: ModelRow, card: CardRow, provider: ProviderRow, book_version: str
         hours=_hours(card.hours) if card.hours else None,
         vendor_cost=provider.vendor_cost,
     )
+
+
+def _terms(row: TermsRow) -> Terms:
+    return Terms(_axis(row.tier), _axis(row.speed), _axis(row.geo), _axis(row.grade))
 
 
 def _hours(row: HoursRow) -> Hours:

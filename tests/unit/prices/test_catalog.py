@@ -1,7 +1,7 @@
 """Which names lead to which model, and what is known of it."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import msgspec
@@ -10,11 +10,12 @@ import pytest
 from qlaud.core.catalog import Catalog, Host, Model
 from qlaud.core.errors import ModelNotFound
 from qlaud.core.pricing import STANDARD, RateCard
+from qlaud.core.providers import Registry
 from qlaud.core.rates import Band, Rate
-from qlaud.providers.model_files import LONGEST_SENTENCE, ModelsFile, read_model_files
-from qlaud.providers.models import build_catalog
+from qlaud.providers import models
+from qlaud.providers.model_files import LONGEST_SENTENCE, EndFile, ModelsFile, read_model_files
+from qlaud.providers.models import build_catalog, load_catalog
 from qlaud.providers.pricebook import Prices
-from qlaud.providers.registry import load_registry
 from qlaud.providers.simulator import scripts
 from qlaud.providers.toml_files import BadFile, read
 
@@ -48,6 +49,24 @@ def catalog(prices: Prices) -> Catalog:
         ("gpt-5.3-chat-latest", "gpt-5.3", "gpt-5.3-chat-latest"),
         ("chat-latest", "gpt-chat-latest", "chat-latest"),
         ("sim/echo", "sim/echo", "sim/echo"),
+        ("nano-banana", "nano-banana", "gemini-nano-banana-2.1"),
+        ("gemini-nano-banana-2.1", "nano-banana", "gemini-nano-banana-2.1"),
+        ("gemini-2.5-flash-tts", "gemini-2.5-flash-tts", "gemini-2.5-flash-preview-tts"),
+        ("gemini-flash-latest", "gemini-3.8-flash", "gemini-flash-latest"),
+        ("grok-4.20-0309-reasoning", "grok-4.20-0309-reasoning", "grok-4.20-0309-reasoning"),
+        ("grok-4.7-latest", "grok-4.7", "grok-4.7-latest"),
+        ("MiniMax-M2", "MiniMax-M2", "MiniMax-M2"),
+        ("minimax-m3", "MiniMax-M3", "MiniMax-M3"),
+        ("MiniMax-M2.5", "MiniMax-M2.5", "MiniMax-M2.5"),
+        ("mistral-medium-3", "mistral-medium-3", "mistral-medium-3"),
+        ("mistral-medium-2604", "mistral-medium-3-5", "mistral-medium-2604"),
+        ("nova-3-general", "nova-3", "nova-3-general"),
+        ("aura-2-thalia-en", "aura-2", "aura-2-thalia-en"),
+        ("eleven_flash_v2", "eleven_flash_v2", "eleven_flash_v2"),
+        ("sonic-3.5", "sonic-3.5", "sonic-3.5"),
+        ("qwen3-max-preview", "qwen3-max", "qwen3-max-preview"),
+        ("openai/gpt-oss-120b", "openai/gpt-oss-120b", "openai/gpt-oss-120b"),
+        ("anthropic/claude-opus-5.5", "anthropic/claude-opus-5.5", "anthropic/claude-opus-5.5"),
     ],
 )
 def test_a_name_leads_to_a_model_and_the_id_that_goes_upstream(
@@ -57,12 +76,75 @@ def test_a_name_leads_to_a_model_and_the_id_that_goes_upstream(
     assert (model.slug, model.hosts[0].upstream_name(asked)) == (slug, upstream)
 
 
+PUBLISHED = {
+    "text-generation": (
+        "claude-opus-4-7",
+        "claude-opus-4-7[1m]",
+        "claude-sonnet-4-6",
+        "claude-haiku-4-5",
+        "gpt-5.4",
+        "gpt-5.4-mini",
+        "gpt-4o-mini",
+        "gpt-4.1-mini",
+        "grok-4.20-0309-reasoning",
+        "deepseek-chat",
+        "deepseek-reasoner",
+        "kimi-k2.6",
+        "qwen-coder-plus",
+        "gemini-3-pro-preview",
+        "gemini-2.5-flash",
+        "MiniMax-M2",
+        "mistral-medium-3",
+    ),
+    "search": ("sonar-pro",),
+    "image-generation": ("gpt-image-1", "nano-banana"),
+    "tts": ("gpt-4o-mini-tts", "eleven_multilingual_v2", "eleven_turbo_v2_5"),
+    "stt": ("whisper-1", "nova-3"),
+    "video-generation": ("sora-2", "sora-2-pro"),
+    "embeddings": ("text-embedding-3-large",),
+}
+"""The names that published clients use (contract, section 11)."""
+
+
 @pytest.mark.parametrize(
-    "slug",
-    ["gpt-image-1", "gpt-4o-mini-tts", "whisper-1", "sora-2", "sora-2-pro", "text-embedding-3-large"],
+    ("task", "name"), [(task, name) for task, names in PUBLISHED.items() for name in names]
 )
-def test_the_media_slugs_that_clients_name_are_there(catalog: Catalog, slug: str) -> None:
-    assert catalog.resolve(slug).task != "text-generation"
+def test_every_name_that_clients_use_leads_to_a_priced_model(catalog: Catalog, task: str, name: str) -> None:
+    model = catalog.resolve(name)
+    assert model.task == task
+    assert all(host.card_at(NOW) for host in model.hosts)
+
+
+def test_what_a_provider_stops_serving_is_told(catalog: Catalog) -> None:
+    whisper = catalog.resolve("whisper-1")
+    assert (whisper.deprecated, whisper.replaced_by) == ("2027-02-26", "gpt-transcribe")
+    assert catalog.resolve("gpt-6-sol").deprecated == ""
+    slugs = {model.slug for model in catalog.models}
+    for file in read_model_files():
+        for end in file.deprecated:
+            assert set(end.models) <= slugs
+            assert end.replaced_by in slugs | {""}
+            assert end.replaced_by not in end.models
+
+
+def test_a_model_of_two_hosts_lives_as_long_as_one_of_them(prices: Prices) -> None:
+    anthropic = next(file for file in read_model_files() if file.provider == "anthropic")
+    sim = next(file for file in read_model_files() if file.provider == "sim")
+    shared = msgspec.structs.replace(sim.model[0], slug="claude-haiku-4-5", upstream="sim/echo")
+
+    def host_of(file: ModelsFile, day: date | None) -> ModelsFile:
+        ends = [EndFile(["claude-haiku-4-5"], day, "claude-haiku-5-5")] if day else []
+        return msgspec.structs.replace(file, deprecated=ends)
+
+    sim = msgspec.structs.replace(sim, model=[shared])
+
+    def joined(one: date | None, other: date | None) -> tuple[str, str]:
+        files = [host_of(anthropic, one), host_of(sim, other)]
+        model = build_catalog(files, prices, at_ms=NOW).resolve("claude-haiku-4-5")
+        return model.deprecated, model.replaced_by
+
+    assert joined(date(2027, 1, 1), date(2027, 2, 2)) == ("2027-02-02", "claude-haiku-5-5")
+    assert joined(date(2027, 1, 1), None) == ("", "")
 
 
 def test_an_unknown_name_gets_the_three_nearest(catalog: Catalog) -> None:
@@ -79,25 +161,78 @@ def test_nothing_but_a_whole_name_matches(catalog: Catalog, name: str) -> None:
         catalog.resolve(name)
 
 
-def test_every_priced_model_of_both_providers_resolves_unless_it_is_unlisted(
-    prices: Prices, catalog: Catalog
-) -> None:
-    unlisted = {name for file in read_model_files() for name in file.unlisted}
+def test_every_priced_model_resolves_unless_it_is_unlisted(prices: Prices, catalog: Catalog) -> None:
+    hidden = {
+        (file.provider, name) for file in read_model_files() for name in (*file.unlisted, *file.foreign)
+    }
     for model in prices.models:
-        if model.id not in unlisted:
-            assert catalog.resolve(model.id).hosts[0].card_at(NOW) is not None, model.id
+        if (model.provider, model.id) not in hidden:
+            hosts = {host.provider: host for host in catalog.resolve(model.id).hosts}
+            assert hosts[model.provider].card_at(NOW) is not None, model.id
+
+
+def test_every_model_that_is_offered_has_a_price_at_every_host(catalog: Catalog) -> None:
+    for model in catalog.models:
+        for host in model.hosts:
+            assert host.card_at(NOW), f"{host.provider} {model.slug}"
+
+
+WIRES = {
+    "messages",
+    "anthropic_batches",
+    "openai_chat",
+    "openai_responses",
+    "openai_embeddings",
+    "openai_images",
+    "openai_image_edits",
+    "openai_speech",
+    "openai_transcription",
+    "openai_translation",
+    "openai_video",
+    "openai_realtime",
+    "gemini_generate",
+    "gemini_embed",
+    "gemini_live",
+    "elevenlabs_speech",
+    "elevenlabs_transcription",
+    "elevenlabs_credits",
+    "elevenlabs_live_speech",
+    "elevenlabs_live_transcription",
+    "deepgram_listen",
+    "deepgram_speak",
+    "deepgram_read",
+    "deepgram_live_listen",
+    "deepgram_live_speak",
+    "mistral_ocr",
+    "mistral_fim",
+    "mistral_speech",
+    "xai_video",
+    "xai_speech",
+    "xai_transcription",
+    "qwen_generation",
+    "qwen_image",
+    "qwen_video",
+    "qwen_speech",
+    "minimax_chat",
+    "minimax_speech",
+    "minimax_image",
+    "minimax_video",
+    "minimax_music",
+    "cartesia_speech",
+}
+"""Every wire there is or will be; that a provider speaks those of its models is checked where both are there."""
 
 
 def test_every_model_is_complete(catalog: Catalog) -> None:
-    registry = load_registry({})
     for model in catalog.models:
         assert model.display_name, model.slug
         assert 0 < len(model.description.split(". ")[0]) <= LONGEST_SENTENCE, model.slug
-        assert (model.max_output > 0) == (model.task == "text-generation"), model.slug
+        answers = model.task in ("text-generation", "search") and model.hosts[0].wires != ("mistral_ocr",)
+        assert (model.max_output > 0) == answers, model.slug
         assert model.default_max_tokens <= model.max_output, model.slug
         for host in model.hosts:
-            assert set(host.wires) <= registry.provider(host.provider).wires.keys(), model.slug
             assert host.wires, model.slug
+            assert set(host.wires) <= WIRES, model.slug
             if model.task == "text-generation" and model.context_window:
                 assert model.max_output <= model.context_window, model.slug
 
@@ -119,6 +254,13 @@ def test_limits_come_from_model_family_price_list_or_the_careful_default(
 ) -> None:
     model = catalog.resolve(slug)
     assert (model.context_window, model.max_output) == (window, most)
+
+
+def test_a_model_file_without_a_provider_offers_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "load_registry", lambda _: Registry({}))  # pyright: ignore[reportUnknownLambdaType]
+    assert load_catalog(env={}, cache_dir=tmp_path, at_ms=NOW).catalog.models == ()
 
 
 def test_every_model_file_names_priced_models_only(prices: Prices) -> None:

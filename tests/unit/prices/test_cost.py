@@ -260,4 +260,4 @@ def test_every_card_carries_the_version_of_the_book(prices: Prices) -> None:
     found = prices.book.card("openai", "gpt-6-sol", NOW)
     assert found is not None
     assert found.version == prices.book.version
-    assert prices.book.version.startswith("2026-11-21.0.2.3+")
+    assert prices.book.version.startswith("2026-11-25.0.2.3+")
