@@ -32,6 +32,7 @@ from qlaud.flows.inference import Inference
 from qlaud.flows.keyring import KeyRing
 from qlaud.flows.keys import Keys
 from qlaud.flows.metered import Metered
+from qlaud.flows.offer import Offer
 from qlaud.flows.passing import Passing
 from qlaud.flows.principals import Principals
 from qlaud.flows.pump import PumpTerms
@@ -290,6 +291,6 @@ def _gateway(desk: Desk, directory: Directory, inference: Inference, metrics: Me
         Ways(directory.registry),
         InferenceEdge(inference, Passing(directory, desk.principals), desk.clock, desk.ids, terms, count),
         FreeEdge(free, metrics, stored, terms, metrics_token=settings.metrics_token),
-        build_management(desk, ready),
+        build_management(desk, Offer(directory, desk.clock), ready),
     )
     return Gateway(edges, desk.clock, desk.ids, cors_origins=settings.cors_origins)

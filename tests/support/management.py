@@ -14,16 +14,21 @@ from fastapi import FastAPI
 
 from qlaud.api.management import build_management
 from qlaud.config import Settings
+from qlaud.core.catalog import Catalog
 from qlaud.core.ids import uuid7
+from qlaud.core.providers import Registry
 from qlaud.core.records import WalletMode
 from qlaud.flows.accounts import Accounts
+from qlaud.flows.directory import Directory, Outlets
 from qlaud.flows.doctor import Doctor
 from qlaud.flows.holds import Holds
 from qlaud.flows.idempotency import Idempotency
 from qlaud.flows.keys import Keys
+from qlaud.flows.offer import Offer
 from qlaud.flows.principals import Principals
 from qlaud.flows.usage import UsageReports
 from qlaud.flows.wallet import Wallets
+from qlaud.providers.simulator import Simulator
 from qlaud.store.books import Books
 from qlaud.store.pool import Pool, PoolLimits, open_pool
 
@@ -206,6 +211,11 @@ EVENT: dict[str, Any] = {
 }
 
 
+SIMULATOR = Simulator()
+EMPTY_DIRECTORY = Directory(Catalog((), "none"), Registry({}), Outlets(SIMULATOR, SIMULATOR))
+"""Nothing to call: the office has no model surfaces."""
+
+
 @asynccontextmanager
 async def open_office(
     dsn: str, *, wallet: WalletMode = "off", limit_bytes: int = 1 << 20
@@ -234,7 +244,15 @@ async def open_office(
     try:
         first = await desk.accounts.ensure_owner()
         assert first.secret is not None
-        yield Office(build_management(desk, ready), pool, clock, desk, Doctor(books), first.secret, missing)
+        yield Office(
+            build_management(desk, Offer(EMPTY_DIRECTORY, clock), ready),
+            pool,
+            clock,
+            desk,
+            Doctor(books),
+            first.secret,
+            missing,
+        )
     finally:
         await pool.aclose()
 

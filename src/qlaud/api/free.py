@@ -1,6 +1,6 @@
 """Paths that take no hold and are not management: token counts, the list of models, metrics. Plain ASGI.
 
-The list of models has the shape of the SDK that asks: `anthropic-version` means Anthropic's, otherwise OpenAI's.
+The list of models has the shape of the SDK that asks.
 """
 
 import hmac
@@ -10,19 +10,15 @@ import msgspec
 
 from qlaud.api.bodies import EdgeTerms, Receive, Scope, Send
 from qlaud.api.inference import JSON_TYPE, error_headers, read_incoming
+from qlaud.api.models import listed_models, one_model, speaker_of
 from qlaud.api.surfaces import Found
 from qlaud.api.top import guarded
-from qlaud.core.catalog import Model
-from qlaud.core.clock import iso_text
 from qlaud.core.credentials import read_secret
 from qlaud.core.errors import InvalidKey, MissingKey, QlaudError
 from qlaud.flows.free import Free
 from qlaud.ports import Headers
 from qlaud.telemetry import Metrics
 from qlaud.wire.errors import error_json
-
-MODELS_SINCE_S = 1_700_000_000
-"""Catalog entries have no birthday; SDKs want one."""
 
 Stored = Callable[[], Awaitable[Mapping[str, tuple[str, float]]]]
 
@@ -55,29 +51,17 @@ class FreeEdge:
     ) -> None:
         """`GET /v1/models` and `/v1/models/{name}`."""
         headers: Headers = scope["headers"]
-        is_anthropic = scope["path"].startswith("/anthropic/") or any(
-            key == b"anthropic-version" for key, _ in headers
-        )
+        shape = speaker_of(headers, scope["path"])
 
         async def answer() -> tuple[int, Headers, bytes]:
             secret = read_secret(headers, scope["path"], scope["query_string"])
-            shape = _anthropic_model if is_anthropic else _openai_model
             if name is not None:
-                body: object = shape(await self._free.model(secret, name))
+                body = one_model(shape, await self._free.model(secret, name))
             else:
-                _, models = await self._free.models(secret)
-                listed = [shape(model) for model in models]
-                body = {"object": "list", "data": listed}
-                if is_anthropic:
-                    ends = (
-                        {"first_id": listed[0]["id"], "last_id": listed[-1]["id"]}
-                        if listed
-                        else {"first_id": None, "last_id": None}
-                    )
-                    body = {"data": listed, "has_more": False, **ends}
+                body = listed_models(shape, await self._free.models(secret))
             return 200, [JSON_TYPE], msgspec.json.encode(body)
 
-        await self._answered(answer, "anthropic" if is_anthropic else "openai", send, head)
+        await self._answered(answer, shape, send, head)
 
     async def metrics(self, scope: Scope, send: Send, head: list[tuple[bytes, bytes]]) -> None:
         """`GET /metrics`, with a token if the deployment has set one."""
@@ -126,21 +110,3 @@ class FreeEdge:
         answered = await guarded(answer(), fail, request_id)
         if answered is not None:
             await whole(*answered)
-
-
-def _openai_model(model: Model) -> dict[str, object]:
-    return {
-        "id": model.slug,
-        "object": "model",
-        "created": MODELS_SINCE_S,
-        "owned_by": model.author or model.hosts[0].provider,
-    }
-
-
-def _anthropic_model(model: Model) -> dict[str, object]:
-    return {
-        "type": "model",
-        "id": model.slug,
-        "display_name": model.display_name or model.slug,
-        "created_at": iso_text(MODELS_SINCE_S * 1000),
-    }

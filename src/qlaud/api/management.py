@@ -17,6 +17,7 @@ from starlette.responses import Response
 from qlaud import __version__
 from qlaud.api.account import AccountEndpoints
 from qlaud.api.answers import install_errors
+from qlaud.api.catalog import CatalogEndpoints
 from qlaud.api.documentation import Spec, components, openapi_extra
 from qlaud.api.health import HealthEndpoints, Ready
 from qlaud.api.holds import HoldEndpoints
@@ -29,6 +30,7 @@ from qlaud.flows.accounts import Accounts
 from qlaud.flows.holds import Holds
 from qlaud.flows.idempotency import Idempotency
 from qlaud.flows.keys import Keys
+from qlaud.flows.offer import Offer
 from qlaud.flows.principals import Principals
 from qlaud.flows.usage import UsageReports
 from qlaud.flows.wallet import Wallets
@@ -71,7 +73,7 @@ class ManagementDesk(Protocol):
     def once(self) -> Idempotency: ...
 
 
-def build_management(desk: ManagementDesk, ready: Ready) -> FastAPI:
+def build_management(desk: ManagementDesk, offer: Offer, ready: Ready) -> FastAPI:
     """The application. `ready` says what is missing before requests can be served, None if nothing is."""
     app = FastAPI(
         title="qlaud",
@@ -94,6 +96,8 @@ def build_management(desk: ManagementDesk, ready: Ready) -> FastAPI:
     app.openapi = openapi
     for (method, path), endpoint in _endpoints(desk).items():
         _add(app, method, path, endpoint, SPECS[method, path])
+    catalog = CatalogEndpoints(offer, markup_bp=desk.settings.markup_bp)
+    _add(app, "GET", "/v1/catalog", catalog.catalog, SPECS["GET", "/v1/catalog"])
     health = HealthEndpoints(ready, openapi)
     for path in ("/healthz", "/health/liveliness", "/health/liveness"):
         _add(app, "GET", path, health.health, SPECS["GET", "/healthz"])

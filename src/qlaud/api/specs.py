@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qlaud.api.account import AccountOut, BalanceOut, EntryListOut, WalletOut
+from qlaud.api.catalog import CatalogOut
 from qlaud.api.documentation import EXAMPLE_ID, Query, Spec
 from qlaud.api.health import HealthOut, ReadyOut
 from qlaud.api.holds import HoldListOut, HoldOut, ResolveIn
@@ -158,6 +159,43 @@ BALANCE: Mapping[str, Any] = {
     "scope": "key",
 }
 
+CATALOG: Mapping[str, Any] = {
+    "providers": [{"slug": "anthropic", "display_name": "Anthropic"}],
+    "models": [
+        {
+            "slug": "claude-haiku-4-5",
+            "aliases": ["claude-haiku-4-5-20251001"],
+            "display_name": "Claude Haiku 4.5",
+            "author": "Anthropic",
+            "description": "Fast small model. Good for short turns.",
+            "task": "text-generation",
+            "capabilities": ["function-calling", "streaming", "vision"],
+            "context_window": 200000,
+            "default_max_tokens": 8192,
+            "max_output_tokens": 64000,
+            "available": True,
+            "priced": True,
+            "deprecated": None,
+            "replaced_by": None,
+            "hosts": [
+                {
+                    "provider": "anthropic",
+                    "input_per_mtok_usd": 1,
+                    "output_per_mtok_usd": 5,
+                    "cache_read_per_mtok_usd": 0.1,
+                    "cache_write_per_mtok_usd": 1.25,
+                    "unit": None,
+                    "unit_price_usd": None,
+                    "throughput_score": None,
+                    "verified_tools_ok": True,
+                }
+            ],
+        }
+    ],
+    "markup_multiplier": 1,
+    "price_version": "2026-11-21.0.2.3+b6865d8c",
+    "generated_at": "2026-11-25T00:00:00.000Z",
+}
 LIMIT = Query("limit", "Most items; above the maximum (1000) it is the maximum.", "integer")
 AFTER = Query("after", "`next_after` of the page before.")
 BEFORE = Query("before", "`next_before` of the page before.")
@@ -263,6 +301,14 @@ SPECS: Mapping[tuple[str, str], Spec] = {
         ENTRIES_PAGE,
         query=(LIMIT, BEFORE),
         errors=(400,),
+    ),
+    ("GET", "/v1/catalog"): Spec(
+        "catalog",
+        "Models, their providers and prices",
+        CatalogOut,
+        CATALOG,
+        query=(Query("all", "1: models that no provider here is configured for, too.", choices=("1",)),),
+        access="public",
     ),
     ("GET", "/healthz"): Spec("health", "Is the process up", HealthOut, {"ok": True}, access="public"),
     ("GET", "/readyz"): Spec(

@@ -76,7 +76,9 @@ BASES = ("/v1", "/v1/v1", "")
 """A base URL with a `/v1` too many (Anthropic's SDK) or too few (OpenAI's) works as well."""
 COUNT_TOKENS = "count_tokens"
 AUDIO = frozenset(("openai_transcription", "openai_translation"))
-MODELS = frozenset(("/v1/models", "/anthropic/v1/models", "/openai/v1/models", "/v1/v1/models", "/models"))
+MODELS = frozenset(
+    ("/v1/models", "/v1beta/models", "/anthropic/v1/models", "/openai/v1/models", "/v1/v1/models", "/models")
+)
 METRICS = "/metrics"
 RULED = ("DELETE", "GET", "POST")
 """Methods that rules are made for."""

@@ -1,8 +1,7 @@
 """What can be called, where, and the ways there. Built by the composition root, swapped whole."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 from qlaud.core.catalog import Catalog, Host
 from qlaud.core.providers import Provider, Registry
@@ -12,7 +11,6 @@ from qlaud.ports import Upstream
 
 SIMULATOR = "sim"
 """The provider that answers test keys."""
-NO_RINGS: Mapping[str, KeyRing] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Directory:
     catalog: Catalog
     registry: Registry
     outlets: Outlets
-    rings: Mapping[str, KeyRing] = NO_RINGS
+    rings: Mapping[str, KeyRing] = field(default_factory=dict[str, KeyRing])
     """Of providers with several keys."""
 
     def route(self, host: Host, at_ms: int) -> Route:

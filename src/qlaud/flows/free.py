@@ -71,7 +71,7 @@ class Free:
         )
         return await self._asked(route, request, incoming)
 
-    async def models(self, secret: str) -> tuple[Principal, list[Model]]:
+    async def models(self, secret: str) -> list[Model]:
         """The models this key may call now, by slug."""
         credential = await self._principals.credential(secret)
         usable = [
@@ -79,7 +79,7 @@ class Free:
             for model in self._catalog.models
             if self._available(model, credential.principal) and _allows(credential.allowed_models, model.slug)
         ]
-        return credential.principal, sorted(usable, key=lambda model: model.slug)
+        return sorted(usable, key=lambda model: model.slug)
 
     async def model(self, secret: str, name: str) -> Model:
         """One of them, by slug or alias. Raises ModelNotFound."""
