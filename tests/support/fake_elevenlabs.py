@@ -1,7 +1,7 @@
 """ElevenLabs as a fake: speech as bytes (chunked too) with its cost in a header, speech with timestamps,
 transcription.
 
-The costs are worked out by hand: eleven_multilingual_v2 at 80 micros a character, scribe_v2 at 0.22 dollars an
+The costs are worked out by hand: eleven_multilingual_v2 at 100 micros a character, scribe_v2 at 0.22 dollars an
 hour.
 """
 
@@ -27,8 +27,8 @@ from tests.support.gateway import OPERATOR_KEYS
 SPEAKER, TRANSCRIBER, VOICE = "eleven_multilingual_v2", "scribe_v2", "21m00Tcm4TlvDq8ikWAM"
 TEXT = "Hello there, Ada, 42"
 SPEECH = b"ID3\x04" + bytes(range(256)) * 8
-SPEECH_COST_MICROS = 1600
-"""`TEXT` has 20 characters: 20 x 80."""
+SPEECH_COST_MICROS = 2000
+"""`TEXT` has 20 characters: 20 x 100."""
 TRANSCRIPT = "Hello there."
 TRANSCRIPTION_COST_MICROS = 1712
 """28 seconds x 220000 / 3600 = 1711.1, rounded up."""
