@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 
 from qlaud.wire.anthropic import AnthropicWire
+from qlaud.wire.gemini import GeminiWire
+from qlaud.wire.gemini_count import GeminiCountWire
+from qlaud.wire.gemini_embed import GeminiEmbedWire
 from qlaud.wire.openai_chat import OpenAIChatWire
 from qlaud.wire.types import Wire
 
@@ -10,4 +13,7 @@ WIRES: Mapping[str, Wire] = {
     "messages": AnthropicWire(),
     "count_tokens": AnthropicWire(),
     "openai_chat": OpenAIChatWire(),
+    "gemini_generate": GeminiWire(),
+    "gemini_embed": GeminiEmbedWire(),
+    "gemini_count": GeminiCountWire(),
 }

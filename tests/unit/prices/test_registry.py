@@ -20,11 +20,8 @@ def test_each_vendor_gets_its_own_key_form() -> None:
 
 
 def test_a_provider_is_configured_by_its_key() -> None:
-    assert {slug: p.configured for slug, p in load_registry({"OPENAI_API_KEY": "k"}).providers.items()} == {
-        "anthropic": False,
-        "openai": True,
-        "sim": True,
-    }
+    found = load_registry({"OPENAI_API_KEY": "k"}).providers.items()
+    assert {slug for slug, provider in found if provider.configured} == {"openai", "sim"}
     assert load_registry({"OPENAI_API_KEY": "  "}).provider("openai").api_keys == ()
 
 
