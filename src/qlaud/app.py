@@ -119,6 +119,7 @@ def load_shelf(settings: Settings, environ: Mapping[str, str]) -> Shelf:
         cache_dir=settings.data_dir / "cache",
         at_ms=SystemClock().now_ms(),
         prices_dir=settings.prices_dir,
+        providers_dir=settings.providers_dir,
     )
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from tests.support.matrix import CASES, MODALITIES, ROOT, Cell, earned, has_case
 
 from qlaud.core.providers import Provider, Wire
-from qlaud.providers.registry import QUIRKS, load_registry
+from qlaud.providers.provider_files import QUIRKS
+from qlaud.providers.registry import load_registry
 
 PAGE = ROOT / "docs" / "providers.md"
 UNITS = {

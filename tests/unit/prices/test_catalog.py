@@ -10,7 +10,6 @@ import pytest
 from qlaud.core.catalog import Catalog, Host, Model
 from qlaud.core.errors import ModelNotFound
 from qlaud.core.pricing import STANDARD, RateCard
-from qlaud.core.providers import Registry
 from qlaud.core.rates import Band, Rate
 from qlaud.providers import models
 from qlaud.providers.model_files import LONGEST_SENTENCE, EndFile, ModelsFile, read_model_files
@@ -266,7 +265,7 @@ def test_limits_come_from_model_family_price_list_or_the_careful_default(
 def test_a_model_file_without_a_provider_offers_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "load_registry", lambda _: Registry({}))  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(models, "read_provider_files", lambda _: [])  # pyright: ignore[reportUnknownLambdaType]
     assert load_catalog(env={}, cache_dir=tmp_path, at_ms=NOW).catalog.models == ()
 
 
