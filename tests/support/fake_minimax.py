@@ -14,6 +14,7 @@ from tests.support import fake_anthropic
 from tests.support.fake_anthropic import compatible
 from tests.support.fake_chat import TEXT, Dialect
 from tests.support.fake_provider import Answer, Call, FakeProvider, Gate, Part, answer_json, serve_provider
+from tests.support.fake_videos import Films
 from tests.support.gateway import OPERATOR_KEYS
 
 OK = {"status_code": 0, "status_msg": "success"}
@@ -152,5 +153,11 @@ def _respond(call: Call) -> Answer:
 @contextmanager
 def serve_minimax() -> Generator[FakeProvider]:
     """A fake MiniMax that takes the operator's key alone."""
-    with serve_provider(_refuse, _respond) as provider:
+    films = Films()
+
+    def respond(call: Call) -> Answer:
+        film = films.respond("minimax", call)
+        return _respond(call) if film is None else film
+
+    with serve_provider(_refuse, respond) as provider:
         yield provider

@@ -13,6 +13,7 @@ from typing import Any
 from tests.support.fake_chat import Dialect
 from tests.support.fake_openai_responses import Responses
 from tests.support.fake_provider import Answer, Call, FakeProvider, Gate, Part, answer_json, serve_provider
+from tests.support.fake_videos import Films
 
 
 def error(status: int, message: str, code: str | None) -> dict[str, Any]:
@@ -100,5 +101,11 @@ def _respond(call: Call) -> Answer:
 @contextmanager
 def serve_xai() -> Generator[FakeProvider]:
     """A fake xAI that takes the operator's key alone."""
-    with serve_provider(XAI.refuse, _respond) as provider:
+    films = Films()
+
+    def respond(call: Call) -> Answer:
+        film = films.respond("xai", call)
+        return _respond(call) if film is None else film
+
+    with serve_provider(XAI.refuse, respond) as provider:
         yield provider

@@ -32,7 +32,7 @@ def ask(trial: Trial, sdks: Sdks, provider: FakeProvider, deed: Deed) -> Result:
 
 
 def test_an_sdk_reads_what_the_fake_answers(trial: Trial, running_sdks: Sdks, provider: FakeProvider) -> None:
-    deeds = [trial.call, trial.stream, trial.tools, trial.streamed_tools, *trial.more]
+    deeds = [trial.call, trial.stream, trial.tools, trial.streamed_tools, trial.left, *trial.more]
     for deed in filter(None, deeds):
         result = ask(trial, running_sdks, provider, deed)
         shown = result["tool"] if deed.shown == TOOL_CALL else result["shown"]

@@ -67,6 +67,25 @@ def streamed(client: httpx.Client, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": "".join(piece for piece in shown if piece)}
 
 
+def job(client: httpx.Client, args: dict[str, Any]) -> dict[str, Any]:
+    """Begins a job, looks at its record until there is something to show. `args` has `id` and `record` besides."""
+    begun = checked(client.send(request_of(client, args))).json()
+    if led(begun, args["id"]) is None:
+        return {"shown": None}
+    record = args["record"].replace("{job}", led(begun, args["id"]))
+    for _ in range(50):
+        shown = led(checked(client.get(record, headers=args.get("headers", {}))).json(), args["show"])
+        if shown:
+            return {"shown": shown}
+    raise AssertionError("a job without an end")
+
+
+def begun(client: httpx.Client, args: dict[str, Any]) -> dict[str, Any]:
+    """Begins a job and never asks for it."""
+    answer = checked(client.send(request_of(client, args))).json()
+    return {"shown": bool(led(answer, args["id"]))}
+
+
 def cancelled(client: httpx.Client, args: dict[str, Any]) -> dict[str, Any]:
     answer = checked(client.send(request_of(client, args), stream=True))
     try:
@@ -88,4 +107,9 @@ def tell(error: Exception) -> dict[str, Any] | None:
 
 
 lines.note_httpx()
-lines.serve(httpx.__version__, {"call": whole, "stream": streamed, "cancel": cancelled}, connect, tell)
+lines.serve(
+    httpx.__version__,
+    {"call": whole, "stream": streamed, "cancel": cancelled, "job": job, "job_left": begun},
+    connect,
+    tell,
+)
