@@ -193,7 +193,9 @@ class App:
         )
         self._stack.push_async_callback(upstream.aclose)
         outlets = Outlets(http=upstream, simulator=Simulator(clock=desk.clock))
-        directory = Directory(shelf.catalog, shelf.registry, outlets, _rings(shelf.registry, desk.clock))
+        directory = Directory(
+            shelf.catalog, shelf.registry, outlets, _rings(shelf.registry, desk.clock), shelf.book
+        )
         metrics = Metrics()
         calls = Metered(ledger, desk.clock, metrics, hold_wait_s=settings.hold_wait_s)
         inference = Inference(

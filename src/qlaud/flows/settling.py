@@ -28,16 +28,17 @@ class Ending(Struct, frozen=True, gc=False):
 
 
 def settlement_of(prepared: Prepared, route: Route, hold: Hold, ending: Ending, markup_bp: int) -> Settlement:
-    """The settlement of one call: the rate is that of the host that served it.
+    """The settlement of one call: the rate is that of the host and the model that served it.
 
     An estimate never costs more than its hold. Usage of a kind the card has no price for costs the whole hold
     and is flagged as an estimate: never zero.
     """
     usage, estimated = _usage(ending.metered)
     charge = FREE
-    if route.card is not None and not isinstance(ending.metered, Nothing):
+    card = route.card_of(usage.served_model, hold.created_at)
+    if card is not None and not isinstance(ending.metered, Nothing):
         try:
-            charge = route.card.charge(usage, markup_bp)
+            charge = card.charge(usage, markup_bp)
         except NotPriced as gap:
             logger.error(
                 "usage without a price, charged the whole hold",
