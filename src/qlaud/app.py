@@ -22,6 +22,7 @@ from qlaud.app_database import Say, database
 from qlaud.config import Settings
 from qlaud.core.providers import Registry
 from qlaud.flows.accounts import Accounts
+from qlaud.flows.billing import Bills
 from qlaud.flows.chores import Chores, ChoreTerms
 from qlaud.flows.directory import Directory, Outlets
 from qlaud.flows.doctor import Doctor
@@ -29,6 +30,7 @@ from qlaud.flows.free import Free
 from qlaud.flows.holds import Holds
 from qlaud.flows.idempotency import Idempotency
 from qlaud.flows.inference import Inference
+from qlaud.flows.jobs import JobRules, Jobs
 from qlaud.flows.keyring import KeyRing
 from qlaud.flows.keys import Keys
 from qlaud.flows.metered import Metered
@@ -36,6 +38,7 @@ from qlaud.flows.offer import Offer
 from qlaud.flows.passing import Passing
 from qlaud.flows.principals import Principals
 from qlaud.flows.pump import PumpTerms
+from qlaud.flows.records import Records
 from qlaud.flows.usage import UsageReports
 from qlaud.flows.wallet import Wallets
 from qlaud.ports import Clock, Ids
@@ -46,6 +49,7 @@ from qlaud.providers.simulator import Simulator
 from qlaud.providers.toml_files import BadFile
 from qlaud.providers.upstream import HttpUpstream, UpstreamLimits, proxy_from_environment
 from qlaud.store.books import Books
+from qlaud.store.jobs import Jobs as JobStore
 from qlaud.store.ledger import Ledger, Terms
 from qlaud.store.migrate import MigrationRefused, migrate, packaged, pending
 from qlaud.store.pool import Pool, PoolLimits, open_pool
@@ -119,7 +123,6 @@ def load_shelf(settings: Settings, environ: Mapping[str, str]) -> Shelf:
         cache_dir=settings.data_dir / "cache",
         at_ms=SystemClock().now_ms(),
         prices_dir=settings.prices_dir,
-        providers_dir=settings.providers_dir,
     )
 
 
@@ -193,11 +196,19 @@ class App:
         )
         self._stack.push_async_callback(upstream.aclose)
         outlets = Outlets(http=upstream, simulator=Simulator(clock=desk.clock))
-        directory = Directory(
-            shelf.catalog, shelf.registry, outlets, _rings(shelf.registry, desk.clock), shelf.book
-        )
+        directory = Directory(shelf.catalog, shelf.registry, outlets, _rings(shelf.registry, desk.clock))
         metrics = Metrics()
-        calls = Metered(ledger, desk.clock, metrics, hold_wait_s=settings.hold_wait_s)
+        job_store = JobStore(desk.pool.acquire)
+        calls = Metered(ledger, desk.clock, metrics, hold_wait_s=settings.hold_wait_s, jobs=job_store)
+        jobs = Jobs(
+            Records(directory),
+            Bills(shelf.catalog, markup_bp=settings.markup_bp),
+            calls,
+            job_store,
+            clock=desk.clock,
+            rules=JobRules(silence_ms=int(settings.job_max_s * MS_PER_S)),
+        )
+        self._stack.push_async_callback(jobs.close)
         inference = Inference(
             directory,
             calls,
@@ -209,7 +220,8 @@ class App:
             inference,
             calls,
             ledger,
-            ChoreTerms(settings.hold_renew_s * MS_PER_S, int(settings.hold_lost_after_s * MS_PER_S)),
+            jobs,
+            terms=ChoreTerms(settings.hold_renew_s * MS_PER_S, int(settings.hold_lost_after_s * MS_PER_S)),
         )
         chore_task = asyncio.create_task(chores.run(), name="chores")
         self._stack.callback(chore_task.cancel)

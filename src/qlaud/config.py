@@ -65,12 +65,14 @@ class Settings:
     first_byte_timeout_s: float = _setting(600.0, "Longest wait for a provider's first byte.")
     idle_timeout_s: float = _setting(300.0, "Longest silence within a provider's answer.")
     provider_connections: int = _setting(1000, "Most connections to one provider per worker.", lowest=1)
+    job_max_s: float = _setting(
+        86_400.0, "How long a provider may say nothing of a job it began; then it costs what was asked for."
+    )
     shutdown_grace_s: float = _setting(30.0, "How long running calls may go on after a stop signal.")
     max_connections: int = _setting(10_000, "Most client connections per worker; beyond: 503.", lowest=1)
     cors_origins: str = _setting("*", "Origins browsers may call from, separated by commas.")
     metrics_token: str = _setting("", "If set, `/metrics` needs it as a bearer token.", secret=True)
     prices_dir: Path | None = _setting(None, "Folder of price files that override the shipped ones.")
-    providers_dir: Path | None = _setting(None, "Folder of providers' files that add to the shipped ones.")
     log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
     log_format: LogFormat = _setting("text", "`text` or `json` lines.")
 

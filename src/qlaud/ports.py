@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from qlaud.core.ids import RequestId
+from qlaud.core.jobs import Job, Owner
 from qlaud.core.ledger import Admission, Charged, Hold, HoldAsk, Settlement
 from qlaud.core.money import Micros
 from qlaud.wire.splice import Edit
@@ -157,4 +158,50 @@ class LedgerStore(Protocol):
 
     async def void_orphans(self) -> int:
         """Give back holds whose caller left before the answer came; returns how many."""
+        ...
+
+
+class JobStore(Protocol):
+    """Jobs that outlive their calls, and whose an object at a provider is. Implemented by `store.jobs`.
+
+    Everything raises StoreUnavailable when the database is away.
+    """
+
+    async def begin(self, job: Job, *, now_ms: int, due_ms: int) -> bool:
+        """Whether its hold is the job's now, durably. Again with the same job: the same answer.
+
+        False: the provider has given this id before, to another call.
+        """
+        ...
+
+    async def claim(self, *, now_ms: int, until_ms: int, limit: int) -> list[Job]:
+        """Running jobs that are due, at most `limit`; nobody else is given them before `until_ms`."""
+        ...
+
+    async def put_off(self, job: Job, *, due_ms: int, answered_ms: int | None) -> None:
+        """It runs on: look again at `due_ms`. `answered_ms` is when the provider knew it, if it did."""
+        ...
+
+    async def end(self, job: Job, *, now_ms: int) -> None:
+        """It is settled: look at it no more."""
+        ...
+
+    async def find(self, upstream_id: str, provider: str) -> list[tuple[Job, Owner]]:
+        """The jobs of that id, newest first, and whose they are; of one provider, or of any where it is empty."""
+        ...
+
+    async def own(self, provider: str, upstream_id: str, owner: Owner) -> None:
+        """Write down whose an object is. Whoever is written down first stays."""
+        ...
+
+    async def owner(self, provider: str, upstream_id: str) -> Owner | None:
+        """Whose it is, None if that was never written down, or is forgotten."""
+        ...
+
+    async def disown(self, provider: str, upstream_id: str) -> None:
+        """The object is deleted."""
+        ...
+
+    async def forget(self, *, before_ms: int, limit: int) -> None:
+        """Erase at most `limit` jobs that ended before that, and as many owned objects that are older."""
         ...

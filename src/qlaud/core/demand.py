@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from qlaud.core.money import MARKUP_BASE_BP, PICOS_PER_MICRO, Micros, with_markup
+from qlaud.core.usage import Usage
 
 NOTHING_ELSE: Mapping[str, int] = {}
 
@@ -33,6 +35,19 @@ class Demand(Struct, frozen=True, gc=False):
     `characters` 900, `audio_ms` 60000, `image_out_tokens` 4160."""
     unbounded_tool: str | None = None
     """A provider tool whose cost nobody can bound."""
+
+
+PROVIDER_TOOLS = frozenset(("web_searches", "tool_calls"))
+"""Quantities a provider decides to use; being allowed to is not having used them."""
+
+
+def as_asked(demand: Demand, input_tokens: int) -> Usage:
+    """What a call used that did what was asked, where nobody tells: its input, and the media it asked for."""
+    asked = Usage(
+        input_tokens=input_tokens, tier=demand.tier, speed=demand.speed, geo=demand.geo, grade=demand.grade
+    )
+    made = {name: most for name, most in demand.most.items() if name not in PROVIDER_TOOLS}
+    return replace(asked, **made) if made else asked
 
 
 class Worst(Struct, frozen=True, gc=False):

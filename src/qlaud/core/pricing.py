@@ -127,6 +127,13 @@ class RateCard:
         band, _ = self._band(usage)
         return -(-self._exact(band, usage) // band.per)
 
+    def exact_picos(self, usage: Usage) -> Fraction:
+        """What `usage` costs without markup, not rounded: for sums that are rounded once. Raises NotPriced."""
+        if self.vendor_cost and usage.vendor_cost_picos > 0:
+            return Fraction(usage.vendor_cost_picos)
+        band, _ = self._band(usage)
+        return Fraction(self._exact(band, usage), band.per)
+
     def worst(self, demand: Demand, *, context_window: int | None = None, markup_bp: int = 0) -> Worst:
         """The bound of the contract, section 6.2. `context_window` None means unknown: input is not clipped.
 
@@ -254,6 +261,13 @@ class RateCard:
         if cost is None:
             raise NotPriced(self.provider, self.model, ", ".join(band.gaps(usage)))
         return cost
+
+
+def charge_of(picos: Fraction, markup_bp: int) -> Charge:
+    """The charge for a sum of exact costs, rounded up once."""
+    whole, per = picos.numerator, picos.denominator * PICOS_PER_MICRO
+    marked_up = -(-whole * (MARKUP_BASE_BP + markup_bp) // (MARKUP_BASE_BP * per))
+    return Charge(Micros(marked_up), Micros(-(-whole // per)))
 
 
 def _band_at(bands: tuple[Band, ...], usage: Usage) -> Band:

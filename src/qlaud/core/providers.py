@@ -56,11 +56,40 @@ class Wire:
     upload: UploadKind = ""
     is_own: bool = False
     """Its paths belong to this provider alone, so they are served without the prefix too."""
+    jobs: "JobPaths | None" = None
+    """Where jobs that its calls begin are asked for."""
 
     @property
     def all_paths(self) -> tuple[PathPattern, ...]:
         """Every path it is spoken on."""
         return (*self.paths, *self.stream_paths)
+
+
+JobVerb = Literal["record", "again", "other"]
+"""Reads the job's record; begins another job like it; anything else about it, which costs nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobPath:
+    """A path about one `{job}`, for those whose it is."""
+
+    method: str
+    path: PathPattern
+    verb: JobVerb
+
+
+@dataclass(frozen=True, slots=True)
+class JobPaths:
+    """What may be asked of a job."""
+
+    record: PathPattern
+    """Where what it costs is read, and whether it has ended."""
+    others: tuple[JobPath, ...] = ()
+
+    @property
+    def all(self) -> tuple[JobPath, ...]:
+        """Every path."""
+        return (JobPath("GET", self.record, "record"), *self.others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,14 @@
-"""What must be done now and then, each bounded per tick: time limits, renewals, lost holds, orphans."""
+"""What must be done now and then, each bounded per tick: time limits, renewals, lost holds, orphans, jobs."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from qlaud.core.errors import QlaudError
+from qlaud.core.errors import QlaudError, StoreUnavailable
 from qlaud.flows.inference import Inference
+from qlaud.flows.jobs import Jobs
 from qlaud.flows.metered import Metered
 from qlaud.ports import LedgerStore
 
@@ -25,19 +27,26 @@ class ChoreTerms:
 
 
 class Chores:
-    """Two loops per process. A database that is away is told once, and tried again at the next round."""
+    """Three loops per process. A database that is away is told once, and tried again at the next round."""
 
-    def __init__(self, inference: Inference, calls: Metered, ledger: LedgerStore, terms: ChoreTerms) -> None:
+    def __init__(
+        self, inference: Inference, calls: Metered, ledger: LedgerStore, jobs: Jobs, *, terms: ChoreTerms
+    ) -> None:
         self._inference = inference
         self._calls = calls
         self._ledger = ledger
+        self._jobs = jobs
         self._terms = terms
         self._troubled = False
         self.lost_found = 0
 
     async def run(self) -> None:
         """Until cancelled. Calls are looked after even while a database that hangs keeps the books waiting."""
-        await asyncio.gather(self._repeat(self.look_after_calls), self._repeat(self.keep_books))
+        await asyncio.gather(
+            self._repeat(self.look_after_calls),
+            self._repeat(self.keep_books),
+            self._repeat(self.follow_jobs),
+        )
 
     async def _repeat(self, chore: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -52,6 +61,11 @@ class Chores:
     async def look_after_calls(self) -> None:
         """The limits of calls under way that pass with time."""
         self._inference.tick()
+
+    async def follow_jobs(self) -> None:
+        """Jobs that are due. A database that is away is what `keep_books` tells."""
+        with suppress(StoreUnavailable):
+            await self._jobs.tick()
 
     async def keep_books(self) -> None:
         """Renewals, orphans and lost holds. Waits for the database."""

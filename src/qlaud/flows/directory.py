@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from qlaud.core.catalog import Catalog, Host
-from qlaud.core.price_book import PriceBook
 from qlaud.core.providers import Provider, Registry
 from qlaud.flows.calls import Route
 from qlaud.flows.keyring import KeyRing
@@ -35,11 +34,9 @@ class Directory:
     outlets: Outlets
     rings: Mapping[str, KeyRing] = field(default_factory=dict[str, KeyRing])
     """Of providers with several keys."""
-    book: PriceBook | None = None
 
     def route(self, host: Host, at_ms: int) -> Route:
         """The way to a host, at the price in force at `at_ms`."""
         provider = self.registry.provider(host.provider)
         outlet = self.outlets.of(provider)
-        ring = self.rings.get(provider.slug)
-        return Route(host, provider, outlet, host.card_at(at_ms), ring, self.book)
+        return Route(host, provider, outlet, host.card_at(at_ms), self.rings.get(provider.slug))

@@ -3,8 +3,9 @@
     admit   one guarded statement on key and wallet; waits up to `hold_wait_s` while the money is only tied up
     settle  posts the cost, releases the rest and writes the usage event, once per hold, durably
     renew   says every few seconds that the calls in flight are still owned here
+    hand_over   the hold is a job's from here on (`flows.jobs`), of no process
 
-Whoever gets a `Hold` owns the call: it must end in `settle`, or in `void` if nothing left this machine.
+Whoever gets a `Hold` owns the call: it must end in `settle`, in `hand_over`, or in `void` if nothing left this machine.
 """
 
 import asyncio
@@ -13,16 +14,19 @@ from dataclasses import dataclass
 
 from qlaud.core.errors import QlaudError
 from qlaud.core.ids import RequestId
+from qlaud.core.jobs import FIRST_LOOK_MS, Job
 from qlaud.core.ledger import Admission, Charged, Hold, HoldAsk, Refused, Settlement, Wait
 from qlaud.core.money import Micros
 from qlaud.flows.meters import Meters
-from qlaud.ports import Clock, LedgerStore
+from qlaud.ports import Clock, JobStore, LedgerStore
 
 UNPRICED = "unpriced"
 """The price version of a call whose model has no price."""
 
 LOOK_AGAIN_S = 0.1
 """Money may also be freed by another process, which wakes nobody here."""
+HAND_OVER_PAUSES_S = (0.1, 0.5, 2.0)
+"""A database that is away for a moment must not cost a job its exact bill."""
 
 
 @dataclass(slots=True)
@@ -37,8 +41,18 @@ class InFlight:
 class Metered:
     """The holds this process owns, and the ledger behind them."""
 
-    def __init__(self, ledger: LedgerStore, clock: Clock, meters: Meters, *, hold_wait_s: float) -> None:
+    def __init__(
+        self,
+        ledger: LedgerStore,
+        clock: Clock,
+        meters: Meters,
+        *,
+        hold_wait_s: float,
+        jobs: JobStore | None = None,
+    ) -> None:
+        """Without `jobs` a call that begins one is settled by what it asked for."""
         self._ledger = ledger
+        self._jobs = jobs
         self._clock = clock
         self._meters = meters
         self._hold_wait_s = hold_wait_s
@@ -77,6 +91,24 @@ class Metered:
             unpriced=settlement.facts.price_version == UNPRICED,
         )
         return charged
+
+    async def hand_over(self, job: Job) -> bool:
+        """Whether the hold is the job's now, durably. False: it is still the caller's to settle."""
+        if self._jobs is None:
+            return False
+        for pause_s in (*HAND_OVER_PAUSES_S, None):
+            now = self._clock.now_ms()
+            try:
+                taken = await self._jobs.begin(job, now_ms=now, due_ms=now + FIRST_LOOK_MS)
+            except QlaudError:
+                if pause_s is None:
+                    return False
+                await asyncio.sleep(pause_s)
+                continue
+            if taken:
+                self._leave(job.id)
+            return taken
+        return False
 
     async def void(self, hold: Hold) -> None:
         """Give the hold back: the call never left this machine."""

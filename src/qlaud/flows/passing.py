@@ -15,7 +15,6 @@ from qlaud.flows.headers import to_client, to_upstream
 from qlaud.flows.principals import Principals
 from qlaud.flows.reach import target
 from qlaud.ports import UpstreamFault, UpstreamRequest, UpstreamResponse
-from qlaud.wire.types import Changes
 
 ERROR_BODY_LIMIT_BYTES = 65_536
 
@@ -38,20 +37,16 @@ class Passing:
         if not route.provider.configured:
             raise ProviderNotConfigured(route.provider.display_name, route.provider.key_variable)
         asked = incoming.asked
-        call = incoming.wire.read_call(asked)
-        await self._principals.check_resource(incoming.secret, call.account_resource)
-        name = route.host.upstream_name(asked.model)
-        changes = Changes(model=None if name == asked.model else name)
         request = UpstreamRequest(
             method=incoming.method,
             origin=route.provider.origin,
-            target=target(incoming, route, asked=asked.model, name=name),
+            target=target(incoming, route, asked=asked.model, name=route.host.upstream_name(asked.model)),
             headers=to_upstream(
                 incoming.headers,
                 stream=False,
                 extra=(*route.provider.extra_headers, *route.provider.auth_headers()),
             ),
-            body=incoming.wire.rewrite(asked.body, call, changes) or None,
+            body=asked.body or None,
         )
         try:
             response = await route.upstream.send(request)

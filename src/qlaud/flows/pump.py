@@ -7,6 +7,7 @@ exactly one settlement; a crash leaves the hold, which is found lost. Invariant:
     whole    the answer is buffered (up to a limit), settled, then relayed with its cost in a header
     stream   relayed as it comes, settled before its end; when it runs past its hold, the hold grows or it is cut
     refused  the provider's error: the hold is released, unless the body says that it billed
+    job      the call began one: its hold is handed over, the answer goes out, and the job's own record settles it
 """
 
 import asyncio
@@ -16,9 +17,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from qlaud.core.demand import as_asked
 from qlaud.core.errors import Internal, ProviderRefused, QlaudError, ShuttingDown
 from qlaud.core.ledger import Charged, Hold
-from qlaud.core.usage import AtLeast, Exact, Nothing, Usage
+from qlaud.core.usage import AtLeast, Begun, Exact, Nothing
 from qlaud.core.usage import Metered as Outcome
 from qlaud.flows.answers import answer_headers, fault_error, is_clamped, provider_error, tell_cost
 from qlaud.flows.caller import Caller
@@ -28,9 +30,8 @@ from qlaud.flows.headers import upstream_request_id
 from qlaud.flows.limit import OutputLimit
 from qlaud.flows.metered import Metered
 from qlaud.flows.reach import NotReached, reach
-from qlaud.flows.settling import Ending, settlement_of
+from qlaud.flows.settling import Ending, job_of, settlement_of
 from qlaud.ports import Clock, Headers, UpstreamFault, UpstreamResponse
-from qlaud.wire.array_tap import inserted
 from qlaud.wire.sse import split_events
 from qlaud.wire.types import AnswerHead, Tap
 
@@ -163,7 +164,7 @@ class Pump:
         self._route = reached.route
         if isinstance(reached, NotReached):
             error = fault_error(reached.route, reached.fault)
-            await self._settle(self._input_only() if reached.fault.started else Nothing(), error.status)
+            await self._settle(self._as_asked() if reached.fault.started else Nothing(), error.status)
             await self._caller.fail(error)
             return
         self._response = response = reached.response
@@ -197,7 +198,8 @@ class Pump:
         )
         if isinstance(error, ProviderRefused) and response.status < 500 and response.status != 429:
             headers = self._headers(response.headers, ENCODED)
-            tell_cost(headers, self._hold, charged)
+            if charged is not None:
+                tell_cost(headers, self._hold, charged)
             await self._caller.answer(response.status, headers, body)
         else:
             await self._caller.fail(error)
@@ -223,7 +225,8 @@ class Pump:
         else:
             self._parting = partial(self._caller.answer, self._status, headers, b"".join(parts))
         charged = await self._settle(self._outcome(tap), response.status)
-        tell_cost(headers, self._hold, charged)
+        if charged is not None:
+            tell_cost(headers, self._hold, charged)
         await self._part()
 
     async def _stream(self, response: UpstreamResponse, tap: Tap) -> None:
@@ -286,25 +289,26 @@ class Pump:
             return
         tap = self._tap
         tail = tap.finish() if tap is not None else b""
-        outcome = self._outcome(tap) if tap is not None else self._input_only()
+        outcome = self._outcome(tap) if tap is not None else self._as_asked()
         if isinstance(outcome, Nothing) and self._status < 400:
-            outcome = self._input_only()  # the provider had taken the call
+            outcome = self._as_asked()  # the provider had taken the call
         await self._settle(outcome, status or error.status)
         if not self._caller.head_sent:
             await self._caller.fail(error)
-        elif tap is not None and tap.at_boundary and (event := self._error_event(tap, error)):
+        elif tap is not None and tap.at_boundary and (event := self._error_event(error)):
             await self._caller.write(tail + event)
             await self._caller.end()
         else:
             self._caller.abort()
 
-    def _error_event(self, tap: Tap, error: QlaudError) -> bytes:
+    def _error_event(self, error: QlaudError) -> bytes:
         """An error in mid-stream in the caller's format, b"" where the format has none."""
         if not self._prepared.call.stream:
             return b""
-        return inserted(tap, self._prepared.incoming.wire.error_event(error, str(self._hold.id)))
+        return self._prepared.incoming.wire.error_event(error, str(self._hold.id))
 
-    async def _settle(self, outcome: Outcome, status: int) -> Charged:
+    async def _settle(self, outcome: Outcome, status: int) -> Charged | None:
+        """End the call in the books. None: it began a job, which has its hold now."""
         assert not self._settled, "a call settles once"
         upstream_id = upstream_request_id(self._response.headers) if self._response is not None else None
         ending = Ending(
@@ -316,9 +320,16 @@ class Pump:
             clamped=is_clamped(self._prepared, self._hold),
         )
         settlement = settlement_of(self._prepared, self._route, self._hold, ending, self._terms.markup_bp)
+        job = (
+            job_of(self._prepared, self._route, self._hold, outcome, ending, now_ms=self._clock.now_ms())
+            if isinstance(outcome, Begun)
+            else None
+        )
         self._settled = True
         self._settling_since = self._clock.ticks_ms()
-        charged = await self._calls.settle(settlement)
+        charged = None
+        if job is None or not await self._calls.hand_over(job):
+            charged = await self._calls.settle(settlement)
         self._settling_since = None
         return charged
 
@@ -331,11 +342,11 @@ class Pump:
     def _outcome(self, tap: Tap) -> Outcome:
         outcome = tap.outcome(input_bound=self._prepared.input_bound)
         if isinstance(outcome, Nothing) and self._decoder.blind and self._status < 400:
-            return self._input_only()  # an answer nobody could read is not a free one
+            return self._as_asked()  # an answer nobody could read is not a free one
         return outcome
 
-    def _input_only(self) -> AtLeast:
-        return AtLeast(Usage(input_tokens=self._prepared.input_bound))
+    def _as_asked(self) -> AtLeast:
+        return AtLeast(as_asked(self._prepared.call.demand, self._prepared.input_bound))
 
     def _headers(self, upstream: Headers, drop: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
         return answer_headers(self._prepared, self._route, self._hold, upstream, drop=drop)

@@ -5,9 +5,10 @@ import logging
 from msgspec import Struct
 from msgspec.structs import replace
 
-from qlaud.core.ledger import Hold, Settlement
+from qlaud.core.jobs import Job, JobTerms
+from qlaud.core.ledger import CallFacts, Hold, Settlement
 from qlaud.core.money import Micros
-from qlaud.core.pricing import Charge, NotPriced
+from qlaud.core.pricing import Charge, NotPriced, RateCard
 from qlaud.core.usage import AtLeast, Begun, Exact, Metered, Nothing, Usage
 from qlaud.flows.calls import Prepared, Route
 
@@ -28,32 +29,15 @@ class Ending(Struct, frozen=True, gc=False):
 
 
 def settlement_of(prepared: Prepared, route: Route, hold: Hold, ending: Ending, markup_bp: int) -> Settlement:
-    """The settlement of one call: the rate is that of the host and the model that served it.
+    """The settlement of one call: the rate is that of the host that served it.
 
     An estimate never costs more than its hold. Usage of a kind the card has no price for costs the whole hold
     and is flagged as an estimate: never zero.
     """
-    usage, estimated = _usage(ending.metered)
-    charge = FREE
-    card = route.card_of(usage.served_model, hold.created_at)
-    if card is not None and not isinstance(ending.metered, Nothing):
-        try:
-            charge = card.charge(usage, markup_bp)
-        except NotPriced as gap:
-            logger.error(
-                "usage without a price, charged the whole hold",
-                extra={"request_id": str(hold.id), "gap": str(gap)},
-            )
-            charge, estimated = Charge(hold.amount_micros, hold.amount_micros), True
-        if estimated and charge.cost_micros > hold.amount_micros:
-            charge = Charge(hold.amount_micros, min(charge.provider_cost_micros, hold.amount_micros))
-    facts = prepared.ask.facts
-    if route.provider.slug != facts.provider:
-        version = route.card.version if route.card else facts.price_version
-        facts = replace(facts, provider=route.provider.slug, price_version=version)
+    usage, charge, estimated = priced(ending.metered, route.card, hold, markup_bp)
     return Settlement(
         hold=hold,
-        facts=facts,
+        facts=facts_at(prepared, route),
         usage=usage,
         cost_micros=charge.cost_micros,
         provider_cost_micros=charge.provider_cost_micros,
@@ -65,6 +49,57 @@ def settlement_of(prepared: Prepared, route: Route, hold: Hold, ending: Ending, 
         clamped=ending.clamped,
         upstream_request_id=ending.upstream_request_id,
     )
+
+
+def job_of(prepared: Prepared, route: Route, hold: Hold, begun: Begun, ending: Ending, *, now_ms: int) -> Job:
+    """The job that a call began, with all that its settlement will need."""
+    return Job(
+        provider=route.provider.slug,
+        wire=prepared.incoming.wire_name,
+        upstream_id=begun.job,
+        terms=JobTerms(
+            hold=hold,
+            facts=facts_at(prepared, route),
+            planned=begun.planned,
+            host=route.host.provider,
+            upstream_model=route.host.upstream_name(prepared.call.model),
+            clamped=ending.clamped,
+            upstream_request_id=ending.upstream_request_id,
+        ),
+        answered_at=now_ms,
+    )
+
+
+def facts_at(prepared: Prepared, route: Route) -> CallFacts:
+    """The facts of a call that `route` served."""
+    facts = prepared.ask.facts
+    if route.provider.slug == facts.provider:
+        return facts
+    version = route.card.version if route.card else facts.price_version
+    return replace(facts, provider=route.provider.slug, price_version=version)
+
+
+def priced(metered: Metered, card: RateCard | None, hold: Hold, markup_bp: int) -> tuple[Usage, Charge, bool]:
+    """What was used, what it costs, and whether that is an estimate."""
+    usage, estimated = _usage(metered)
+    if card is None or isinstance(metered, Nothing):
+        return usage, FREE, estimated
+    try:
+        charge = card.charge(usage, markup_bp)
+    except NotPriced as gap:
+        logger.error(
+            "usage without a price, charged the whole hold",
+            extra={"request_id": str(hold.id), "gap": str(gap)},
+        )
+        charge, estimated = Charge(hold.amount_micros, hold.amount_micros), True
+    return usage, within(charge, hold) if estimated else charge, estimated
+
+
+def within(charge: Charge, hold: Hold) -> Charge:
+    """An estimate, at most what was held."""
+    if charge.cost_micros <= hold.amount_micros:
+        return charge
+    return Charge(hold.amount_micros, min(charge.provider_cost_micros, hold.amount_micros))
 
 
 def _usage(metered: Metered) -> tuple[Usage, bool]:

@@ -6,6 +6,7 @@
     wallets.paid_in                    wallet entries
     wallets.posted, held, lost         usage events and holds that were taken on the wallet
     accounts.overage                   usage events of the account
+    jobs                               one that ended has nothing held
 
 The ledger moves a row and its projections in one transaction, so a difference is a defect or a damaged database.
 """
@@ -81,6 +82,9 @@ SELECT d.* FROM (
     UNION ALL
     SELECT 'accounts', s.id::text, 'overage_micros', s.overage_micros, a.overage_micros
       FROM accounts s JOIN a USING (id)
+    UNION ALL
+    SELECT 'jobs', j.id::text, 'held_micros', 0, h.amount_micros
+      FROM jobs j JOIN holds h USING (id) WHERE j.state = 'ended'
 ) AS d WHERE d.stored <> d.actual ORDER BY d.tab, d.id, d.name
 """
 
@@ -109,6 +113,11 @@ MEND_ACCOUNTS = (
     f"UPDATE accounts s SET overage_micros = a.overage_micros FROM ({ACCOUNTS}) a WHERE a.id = s.id"
 )
 
+MEND_JOBS = """
+UPDATE jobs j SET state = 'running', ended_at = NULL, due_at = 0
+  FROM holds h WHERE h.id = j.id AND j.state = 'ended' -- it is looked at again, and settled
+"""
+
 
 class DoctorRows:
     """Implements `ports_management.DoctorRows`."""
@@ -128,5 +137,5 @@ class DoctorRows:
 
     async def mend(self) -> None:
         """Write the recomputed sums. Needs `lock_all`."""
-        for statement in (MEND_KEYS, MEND_WALLETS, MEND_ACCOUNTS):
+        for statement in (MEND_KEYS, MEND_WALLETS, MEND_ACCOUNTS, MEND_JOBS):
             await self._on.execute(statement)

@@ -25,7 +25,12 @@ from qlaud.store.sweeping import StaleHolds
 APPLY = "SELECT * FROM ledger_apply($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 RENEW = "SELECT ledger_renew($1, $2)"
 VOID = "SELECT ledger_void($1)"
-STALE = "SELECT id, renewed_at FROM holds WHERE state = 'held' AND renewed_at < $1 ORDER BY renewed_at, id LIMIT $2"
+STALE = """
+SELECT h.id, h.renewed_at FROM holds h
+ WHERE h.state = 'held' AND h.renewed_at < $1
+   AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = h.id AND j.state = 'running') -- a job's hold is nobody's to renew
+ ORDER BY h.renewed_at, h.id LIMIT $2
+"""
 LOSE = "SELECT * FROM ledger_move_holds($1, 'held', 'lost', $2, $3)"
 DROP_S = 1.0
 

@@ -3,17 +3,33 @@
 from collections.abc import Mapping
 
 from qlaud.wire.anthropic import AnthropicWire
-from qlaud.wire.gemini import GeminiWire
-from qlaud.wire.gemini_count import GeminiCountWire
-from qlaud.wire.gemini_embed import GeminiEmbedWire
+from qlaud.wire.jobs import JobRule
+from qlaud.wire.minimax_video import MINIMAX_VIDEO
 from qlaud.wire.openai_chat import OpenAIChatWire
+from qlaud.wire.openai_video import OPENAI_VIDEO
+from qlaud.wire.qwen_tasks import QWEN_IMAGE_TASKS, QWEN_VIDEO
 from qlaud.wire.types import Wire
+from qlaud.wire.videos import VideoWire
+from qlaud.wire.xai_video import XAI_VIDEO
 
 WIRES: Mapping[str, Wire] = {
     "messages": AnthropicWire(),
     "count_tokens": AnthropicWire(),
     "openai_chat": OpenAIChatWire(),
-    "gemini_generate": GeminiWire(),
-    "gemini_embed": GeminiEmbedWire(),
-    "gemini_count": GeminiCountWire(),
+    "openai_video": OPENAI_VIDEO,
+    "xai_video": XAI_VIDEO,
+    "qwen_video": QWEN_VIDEO,
+    "qwen_image_tasks": QWEN_IMAGE_TASKS,
+    "minimax_video": MINIMAX_VIDEO,
 }
+
+VIDEOS: Mapping[str, VideoWire] = {
+    "openai_video": OPENAI_VIDEO,
+    "xai_video": XAI_VIDEO,
+    "qwen_video": QWEN_VIDEO,
+    "minimax_video": MINIMAX_VIDEO,
+}
+"""Every wire that makes videos: the models of any of them can be called on the common paths."""
+
+JOBS: Mapping[str, JobRule] = {**VIDEOS, "qwen_image_tasks": QWEN_IMAGE_TASKS}
+"""Every wire whose calls may begin jobs."""

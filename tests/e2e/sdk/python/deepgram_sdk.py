@@ -42,10 +42,6 @@ def cancelled(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": len(first)}
 
 
-def read(client: Any, args: dict[str, Any]) -> dict[str, Any]:
-    return {"shown": client.read.v1.text.analyze(**args).results.summary.text}
-
-
 def tell(error: Exception) -> dict[str, Any] | None:
     if not isinstance(error, ApiError):
         return None
@@ -55,13 +51,7 @@ def tell(error: Exception) -> dict[str, Any] | None:
 lines.note_httpx()
 lines.serve(
     version("deepgram-sdk"),
-    {
-        "speech": spoken,
-        "cancel": cancelled,
-        "transcribe": transcribed,
-        "transcribe_url": transcribed_from,
-        "read": read,
-    },
+    {"speech": spoken, "cancel": cancelled, "transcribe": transcribed, "transcribe_url": transcribed_from},
     connect,
     tell,
 )
