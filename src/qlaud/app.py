@@ -123,6 +123,7 @@ def load_shelf(settings: Settings, environ: Mapping[str, str]) -> Shelf:
         cache_dir=settings.data_dir / "cache",
         at_ms=SystemClock().now_ms(),
         prices_dir=settings.prices_dir,
+        providers_dir=settings.providers_dir,
     )
 
 
@@ -196,7 +197,9 @@ class App:
         )
         self._stack.push_async_callback(upstream.aclose)
         outlets = Outlets(http=upstream, simulator=Simulator(clock=desk.clock))
-        directory = Directory(shelf.catalog, shelf.registry, outlets, _rings(shelf.registry, desk.clock))
+        directory = Directory(
+            shelf.catalog, shelf.registry, outlets, _rings(shelf.registry, desk.clock), shelf.book
+        )
         metrics = Metrics()
         job_store = JobStore(desk.pool.acquire)
         calls = Metered(ledger, desk.clock, metrics, hold_wait_s=settings.hold_wait_s, jobs=job_store)

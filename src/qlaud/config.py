@@ -73,6 +73,7 @@ class Settings:
     cors_origins: str = _setting("*", "Origins browsers may call from, separated by commas.")
     metrics_token: str = _setting("", "If set, `/metrics` needs it as a bearer token.", secret=True)
     prices_dir: Path | None = _setting(None, "Folder of price files that override the shipped ones.")
+    providers_dir: Path | None = _setting(None, "Folder of providers' files that add to the shipped ones.")
     log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
     log_format: LogFormat = _setting("text", "`text` or `json` lines.")
 

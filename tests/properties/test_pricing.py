@@ -15,7 +15,10 @@ from qlaud.providers.price_compile import compile_sheet, price_files
 from qlaud.providers.pricebook import prices_of
 
 WINDOW = 1_050_000
-CLIFFS = (1, 99_999, 100_000, 100_001, 200_001, 271_999, 272_000, 272_001, WINDOW)
+CLIFFS = (
+    *(1, 32_000, 32_001, 99_999, 100_000, 100_001, 128_001, 199_999, 200_000, 200_001, 256_000, 256_001),
+    *(271_999, 272_000, 272_001, 512_000, 512_001, WINDOW),
+)
 FEES = (
     "web_searches",
     "tool_calls",

@@ -1,7 +1,8 @@
 """Deepgram as a fake: transcription of bytes or a URL with the model in the query, speech as bytes with counts
 in headers.
 
-The costs are worked out by hand: nova-3 at 7700 micros a minute, aura-2 at 30 micros a character.
+The costs are worked out by hand: nova-3 at 7700 micros a minute, aura-2 at 30 micros a character, reading
+at 0.30 and 0.60 a token.
 """
 
 from collections.abc import Generator
@@ -28,6 +29,9 @@ TEXT = "Hello there, Ada!"
 SPEECH = b"ID3\x04" + bytes(range(256)) * 8
 SPEECH_COST_MICROS = 510
 """`TEXT` has 17 characters: 17 x 30."""
+SUMMARY = "She says hello."
+READING_COST_MICROS = 75
+"""133 x 0.30 + 57 x 0.60 = 39.9 + 34.2 = 74.1, rounded up."""
 
 
 @contextmanager
@@ -94,4 +98,13 @@ def _respond(call: Call) -> Answer:
         if model != SPEAKER:
             return refusal(400, f"No such model: {model}")
         return speech(call.json["text"])
+    if call.path == "/v1/read":
+        info = {"model_uuid": "m3", "input_tokens": 133, "output_tokens": 57}
+        metadata = {
+            "request_id": "dg-4",
+            "created": "2026-11-21T00:00:00.000Z",
+            "language": "en",
+            "summary_info": info,
+        }
+        return answer_json({"metadata": metadata, "results": {"summary": {"text": SUMMARY}}})
     return refusal(404, f"no such path: {call.path}", "NOT_FOUND")

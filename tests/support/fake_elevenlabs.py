@@ -1,7 +1,7 @@
 """ElevenLabs as a fake: speech as bytes (chunked too) with its cost in a header, speech with timestamps,
 transcription.
 
-The costs are worked out by hand: eleven_multilingual_v2 at 80 micros a character, scribe_v2 at 0.22 dollars an
+The costs are worked out by hand: eleven_multilingual_v2 at 100 micros a character, scribe_v2 at 0.22 dollars an
 hour.
 """
 
@@ -27,11 +27,27 @@ from tests.support.gateway import OPERATOR_KEYS
 SPEAKER, TRANSCRIBER, VOICE = "eleven_multilingual_v2", "scribe_v2", "21m00Tcm4TlvDq8ikWAM"
 TEXT = "Hello there, Ada, 42"
 SPEECH = b"ID3\x04" + bytes(range(256)) * 8
-SPEECH_COST_MICROS = 1600
-"""`TEXT` has 20 characters: 20 x 80."""
+SPEECH_COST_MICROS = 2000
+"""`TEXT` has 20 characters: 20 x 100."""
 TRANSCRIPT = "Hello there."
 TRANSCRIPTION_COST_MICROS = 1712
 """28 seconds x 220000 / 3600 = 1711.1, rounded up."""
+
+CREDITS = 40
+CREDITS_COST_MICROS = 12_000
+"""Of sound effects, music and the like: 40 credits x 300."""
+CREDITED = (
+    "/v1/sound-generation",
+    "/v1/music",
+    "/v1/music/stream",
+    f"/v1/speech-to-speech/{VOICE}",
+    f"/v1/speech-to-speech/{VOICE}/stream",
+    f"/v1/voice-changer/{VOICE}",  # as SDK 2.78 calls it
+    f"/v1/voice-changer/{VOICE}/stream",
+    "/v1/audio-isolation",
+    "/v1/audio-isolation/stream",
+)
+"""What is billed in credits alone, as the answer's head says."""
 
 PATH = re.compile(r"/v1/text-to-speech/([^/]+)(/stream)?(/with-timestamps)?")
 
@@ -53,18 +69,20 @@ def refusal(
     return answer_json({"detail": detail}, status=status, headers=tuple(headers.items()))
 
 
-def speech(text: str = TEXT, *, gate: Gate | None = None, breaks_off: bool = False) -> Answer:
+def speech(
+    text: str = TEXT, *, credit: int | None = None, gate: Gate | None = None, breaks_off: bool = False
+) -> Answer:
     """Sound in chunks; at `gate` it waits after the first of them."""
     parts: list[Part] = [SPEECH[:1024]]
     if gate is not None:
         parts.append(gate)
     parts.append(HangUp() if breaks_off else SPEECH[1024:])
-    return Answer(parts, content_type="audio/mpeg", headers=_headers(text), stream=True)
+    return Answer(parts, content_type="audio/mpeg", headers=_headers(text, credit), stream=True)
 
 
-def _headers(text: str) -> tuple[tuple[str, str], ...]:
+def _headers(text: str, credit: int | None = None) -> tuple[tuple[str, str], ...]:
     return (
-        ("character-cost", str(len(text))),
+        ("character-cost", str(len(text) if credit is None else credit)),
         ("request-id", "req_el_1"),
         ("history-item-id", "h1"),
         ("current-concurrent-requests", "1"),
@@ -83,6 +101,12 @@ def _respond(call: Call) -> Answer:
         return _transcribed(call)
     if call.path in ("/v1/voices", "/v2/voices"):
         return answer_json({"voices": [{"voice_id": VOICE, "name": "Rachel"}], "has_more": False})
+    if call.path in CREDITED:
+        return speech(credit=CREDITS)
+    if call.path == "/v1/text-to-voice/design":
+        preview = {"audio_base_64": "", "generated_voice_id": "v-2", "media_type": "audio/mpeg"}
+        designed = {"previews": [{**preview, "duration_secs": 4.0, "language": "en"}], "text": TEXT}
+        return answer_json(designed, headers=_headers(TEXT, CREDITS))
     found = PATH.fullmatch(call.path)
     if found is None:
         return refusal(404, f"no such path: {call.path}", "not_found")

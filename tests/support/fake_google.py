@@ -50,6 +50,13 @@ PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
 PICTURE_COST_MICROS = 38_715
 """10 x 1.5 + 1290 x 30 = 15 + 38700."""
 SPEECH = bytes(range(256)) * 8
+SPEECH_USAGE = {
+    "promptTokenCount": 12,
+    "candidatesTokenCount": 150,
+    "totalTokenCount": 162,
+    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 12}],
+    "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 150}],
+}
 SPEECH_COST_MICROS = 3012
 """12 x 1 + 150 x 20."""
 
@@ -82,6 +89,15 @@ def text_stream(*, gate: Gate | None = None, breaks_off: bool = False) -> Answer
     return _events([*parts, _chunk([{"text": " there."}], USAGE, "STOP")])
 
 
+def speech_stream(*, gate: Gate | None = None) -> Answer:
+    """Speech in two pieces; at `gate` it waits after the first. The last tells usage."""
+    first = {"promptTokenCount": 12, "totalTokenCount": 12}
+    parts: list[Part] = [_event(_spoken(SPEECH[:1024], first, None))]
+    if gate is not None:
+        parts.append(gate)
+    return _events([*parts, _event(_spoken(SPEECH[1024:]))])
+
+
 def _refuse(call: Call) -> Answer | None:
     if call.header("x-goog-api-key") == [OPERATOR_KEYS["google"]] and "key" not in call.query:
         return None
@@ -100,7 +116,7 @@ def _respond(call: Call) -> Answer:
     if verb == "countTokens":
         return answer_json({"totalTokens": 31}, headers=HEADERS)
     if verb == "streamGenerateContent":
-        return _streamed(call)
+        return speech_stream() if model == SPEAKER else _streamed(call)
     if verb != "generateContent":
         return refusal(404, f"no such method: {verb}")
     if model == PAINTER:
@@ -151,16 +167,11 @@ def _painted() -> dict[str, Any]:
     return _answer([{"inlineData": inline}], usage, "STOP", PAINTER)
 
 
-def _spoken() -> dict[str, Any]:
-    inline = {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": base64.b64encode(SPEECH).decode()}
-    usage = {
-        "promptTokenCount": 12,
-        "candidatesTokenCount": 150,
-        "totalTokenCount": 162,
-        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 12}],
-        "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 150}],
-    }
-    return _answer([{"inlineData": inline}], usage, "STOP", SPEAKER)
+def _spoken(
+    sound: bytes = SPEECH, usage: dict[str, Any] = SPEECH_USAGE, finish: str | None = "STOP"
+) -> dict[str, Any]:
+    inline = {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": base64.b64encode(sound).decode()}
+    return _answer([{"inlineData": inline}], usage, finish, SPEAKER)
 
 
 def _wants_tool(asked: Any) -> bool:
@@ -182,7 +193,11 @@ def _answer(
 
 
 def _chunk(parts: list[dict[str, Any]], usage: dict[str, Any], finish: str | None = None) -> bytes:
-    return f"data: {json.dumps(_answer(parts, usage, finish))}\r\n\r\n".encode()
+    return _event(_answer(parts, usage, finish))
+
+
+def _event(answer: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(answer)}\r\n\r\n".encode()
 
 
 def _events(parts: list[Part]) -> Answer:

@@ -1,7 +1,8 @@
 """MiniMax as a fake: OpenAI's and Anthropic's wires, its own chat, and speech as hexadecimal text.
 
 Its errors are answers of status 200 with `base_resp`. The costs are worked out by hand for MiniMax-M2.7: input
-0.30, cached 0.06, cache write 0.375, output 1.2 micros a token; speech-2.8-hd at 100 a character.
+0.30, cached 0.06, cache write 0.375, output 1.2 micros a token; speech-2.8-hd at 100 a character;
+image-01 at 30000 a picture; music-3.0 at 200000 a piece.
 """
 
 import json
@@ -13,6 +14,7 @@ from tests.support import fake_anthropic
 from tests.support.fake_anthropic import compatible
 from tests.support.fake_chat import TEXT, Dialect
 from tests.support.fake_provider import Answer, Call, FakeProvider, Gate, Part, answer_json, serve_provider
+from tests.support.fake_videos import Films
 from tests.support.gateway import OPERATOR_KEYS
 
 OK = {"status_code": 0, "status_msg": "success"}
@@ -46,6 +48,11 @@ SPEAKER = "speech-2.8-hd"
 SPEECH = b"ID3\x04" + bytes(range(256)) * 4
 SPEECH_COST_MICROS = 3400
 """34 characters, as it counts them, x 100."""
+PAINTER, COMPOSER = "image-01", "music-3.0"
+PICTURE_COST_MICROS = 60_000
+"""2 pictures x 30000."""
+MUSIC_COST_MICROS = 200_000
+"""A piece."""
 
 
 def out_of_money() -> Answer:
@@ -132,11 +139,25 @@ def _respond(call: Call) -> Answer:
         return native_stream() if asked.get("stream") else answer_json(_native())
     if call.path == "/v1/t2a_v2":
         return speech_stream() if asked.get("stream") else answer_json(_speech(SPEECH, 2))
+    if call.path == "/v1/image_generation":
+        urls = ["https://example.com/1.png", "https://example.com/2.png"]
+        counts = {"success_count": "2", "failed_count": "0"}
+        return answer_json({"id": "i-1", "data": {"image_urls": urls}, "metadata": counts, "base_resp": OK})
+    if call.path == "/v1/music_generation":
+        extra = {"music_duration": 25364, "music_sample_rate": 44100, "bitrate": 256000}
+        music = {"data": {"audio": SPEECH.hex(), "status": 2}, "extra_info": extra, "base_resp": OK}
+        return answer_json({**music, "trace_id": "trace-2"})
     return MINIMAX.respond(call)
 
 
 @contextmanager
 def serve_minimax() -> Generator[FakeProvider]:
     """A fake MiniMax that takes the operator's key alone."""
-    with serve_provider(_refuse, _respond) as provider:
+    films = Films()
+
+    def respond(call: Call) -> Answer:
+        film = films.respond("minimax", call)
+        return _respond(call) if film is None else film
+
+    with serve_provider(_refuse, respond) as provider:
         yield provider

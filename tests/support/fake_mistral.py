@@ -1,9 +1,9 @@
-"""Mistral as a fake: chat, embeddings, transcription, speech (JSON, not bytes) and OCR.
+"""Mistral as a fake: chat, code, embeddings, transcription, speech (JSON, not bytes) and OCR.
 
 Chat tells usage unasked in the chunk that ends the choice and takes no field that it does not know. The costs are
-worked out by hand: mistral-large-4 at 0.70 input, 0.07 cached, 2.10 output micros a token; mistral-embed at 0.10
-a token; voxtral-mini-transcribe-3-0 at 3500 a minute; voxtral-mini-tts-3 at 13 a character; mistral-ocr-4-1 at
-4000 a page.
+worked out by hand: mistral-large-4 at 0.70 input, 0.07 cached, 2.10 output micros a token; codestral-2508 at 0.30 and
+0.90; mistral-embed at 0.10 a token; voxtral-mini-transcribe-3-0 at 3500 a minute; voxtral-mini-tts-3 at 13 a
+character; mistral-ocr-4-1 at 4000 a page.
 """
 
 import base64
@@ -37,6 +37,19 @@ MISTRAL = Dialect(
 )
 COST_MICROS = 245
 """10 x 0.70 + 690 x 0.07 + 90 x 2.10 = 7 + 48.3 + 189 = 244.3, rounded up."""
+
+CODER = Dialect(
+    "mistral",
+    "codestral-2508",
+    {"prompt_tokens": 100, "completion_tokens": 30, "total_tokens": 130},
+    paths=("/v1/fim/completions",),
+    told_at=("finish",),
+    told_unasked=("finish",),
+    error=error,
+    takes_stream_options=False,
+)
+CODE_COST_MICROS = 57
+"""100 x 0.30 + 30 x 0.90."""
 
 EMBEDDER = "mistral-embed"
 EMBEDDING = [0.25, -0.5, 0.125]
@@ -125,6 +138,12 @@ def _spoken(call: Call) -> Answer:
     return answer_json({"audio_data": audio}, headers=MISTRAL.headers)
 
 
+def _completed(call: Call) -> Answer:
+    if call.json["model"] != CODER.model:
+        return CODER.refusal(400, f"Invalid model: {call.json['model']}")
+    return CODER.stream() if call.json.get("stream") else CODER.whole()
+
+
 def _read(call: Call) -> Answer:
     page = {"images": [], "dimensions": {"dpi": 200, "height": 2200, "width": 1700}}
     pages = [{**page, "index": number, "markdown": f"Page {number}"} for number in range(3)]
@@ -138,6 +157,7 @@ def _respond(call: Call) -> Answer:
         "/v1/audio/transcriptions": _transcribed,
         "/v1/audio/speech": _spoken,
         "/v1/ocr": _read,
+        "/v1/fim/completions": _completed,
     }.get(call.path)
     if other is not None:
         return other(call)

@@ -22,6 +22,7 @@ from tests.support.fake_provider import (
     answer_json,
     serve_provider,
 )
+from tests.support.fake_videos import Films
 from tests.support.gateway import OPERATOR_KEYS
 
 MODEL = "gpt-6-sol"
@@ -57,7 +58,13 @@ RESPONSES = Responses(MODEL, fake_openai_responses.USAGE, HEADERS)
 @contextmanager
 def serve_openai() -> Generator[FakeProvider]:
     """A fake OpenAI that takes the operator's key alone. Its base URL is `<origin>/v1`."""
-    with serve_provider(_refuse, _respond) as provider:
+    films = Films()
+
+    def respond(call: Call) -> Answer:
+        film = films.respond("openai", call)
+        return _respond(call) if film is None else film
+
+    with serve_provider(_refuse, respond) as provider:
         yield provider
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from tests.support.fake_anthropic import compatible
 from tests.support.fake_chat import TEXT, Dialect
 from tests.support.fake_provider import Answer, Call, FakeProvider, Gate, Part, answer_json, serve_provider
+from tests.support.fake_videos import Films
 from tests.support.gateway import OPERATOR_KEYS
 
 MODEL, PAINTER, SPEAKER, EMBEDDER = "qwen3.8-max", "qwen-image-3.0", "qwen3-tts-flash", "text-embedding-v4"
@@ -142,5 +143,11 @@ def _native(output: dict[str, Any], usage: dict[str, Any]) -> Answer:
 @contextmanager
 def serve_qwen() -> Generator[FakeProvider]:
     """A fake DashScope that takes the operator's key alone."""
-    with serve_provider(_refuse, _respond) as provider:
+    films = Films()
+
+    def respond(call: Call) -> Answer:
+        film = films.respond("qwen", call)
+        return _respond(call) if film is None else film
+
+    with serve_provider(_refuse, respond) as provider:
         yield provider

@@ -1,7 +1,8 @@
 """xAI as a fake: chat whose reasoning stands outside the completion, pictures, speech and transcription.
 
 It is the one that says what a call cost, in ticks of a ten-billionth of a dollar, and that is what counts: a
-micro-dollar is ten thousand ticks.
+micro-dollar is ten thousand ticks. Speech and transcription tell no cost: they are at 15 micros a character and 0.10
+dollars an hour.
 """
 
 import base64
@@ -11,7 +12,8 @@ from typing import Any
 
 from tests.support.fake_chat import Dialect
 from tests.support.fake_openai_responses import Responses
-from tests.support.fake_provider import Answer, Call, FakeProvider, answer_json, serve_provider
+from tests.support.fake_provider import Answer, Call, FakeProvider, Gate, Part, answer_json, serve_provider
+from tests.support.fake_videos import Films
 
 
 def error(status: int, message: str, code: str | None) -> dict[str, Any]:
@@ -65,6 +67,19 @@ PAINTER = "grok-imagine-image"
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 PICTURE_COST_MICROS = 20_000
 """200000000 ticks."""
+SPEECH = b"ID3\x04" + bytes(range(256)) * 8
+SPOKEN = "Hello there, Ada, 42"
+SPEECH_COST_MICROS = 300
+"""`SPOKEN` has 20 characters: 20 x 15."""
+TRANSCRIPT = "Hello there."
+TRANSCRIPTION_COST_MICROS = 250
+"""9 seconds at 0.10 dollars an hour."""
+
+
+def speech(*, gate: Gate | None = None) -> Answer:
+    """Sound in chunks; at `gate` it waits after the first of them."""
+    parts: list[Part] = [SPEECH[:1024], *([gate] if gate else []), SPEECH[1024:]]
+    return Answer(parts, content_type="audio/mpeg", stream=True)
 
 
 def _respond(call: Call) -> Answer:
@@ -75,11 +90,22 @@ def _respond(call: Call) -> Answer:
             return XAI.refusal(404, f"The model {call.json['model']} does not exist")
         data = [{"b64_json": base64.b64encode(PICTURE).decode(), "revised_prompt": ""}]
         return answer_json({"data": data, "usage": {"cost_in_usd_ticks": 200_000_000}})
+    if call.path == "/v1/tts":
+        return speech()
+    if call.path == "/v1/stt":
+        assert call.form["file"].value
+        return answer_json({"text": TRANSCRIPT, "language": "en", "duration": 9.0, "words": []})
     return XAI.respond(call)
 
 
 @contextmanager
 def serve_xai() -> Generator[FakeProvider]:
     """A fake xAI that takes the operator's key alone."""
-    with serve_provider(XAI.refuse, _respond) as provider:
+    films = Films()
+
+    def respond(call: Call) -> Answer:
+        film = films.respond("xai", call)
+        return _respond(call) if film is None else film
+
+    with serve_provider(XAI.refuse, respond) as provider:
         yield provider

@@ -18,28 +18,49 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RECORD = ROOT / "build" / "matrix.json"
 CASES = ("call", "stream", "tools", "error", "cap", "cancel")
-MODALITIES = {
-    "messages": "text (messages)",
-    "openai_chat": "text (chat)",
-    "openai_responses": "text (responses)",
-    "openai_embeddings": "embeddings",
-    "openai_images": "images",
-    "openai_image_edits": "images",
-    "openai_speech": "speech",
-    "openai_transcription": "transcription",
-    "openai_translation": "transcription",
-    "openai_video": "video",
+MODALITIES: dict[str, tuple[str, ...]] = {
+    "messages": ("text (messages)",),
+    "openai_chat": ("text (chat)",),
+    "openai_responses": ("text (responses)",),
+    "gemini_generate": ("text (native)", "images", "speech"),
+    "qwen_generation": ("text (native)",),
+    "minimax_chat": ("text (native)",),
+    "mistral_fim": ("text (completion)",),
+    "deepgram_read": ("text (analysis)",),
+    "openai_embeddings": ("embeddings",),
+    "gemini_embed": ("embeddings",),
+    **dict.fromkeys(("openai_images", "openai_image_edits", "qwen_image", "minimax_image"), ("images",)),
+    **dict.fromkeys(("openai_speech", "elevenlabs_speech", "deepgram_speak", "cartesia_speech"), ("speech",)),
+    **dict.fromkeys(("mistral_speech", "minimax_speech", "qwen_speech", "xai_speech"), ("speech",)),
+    **dict.fromkeys(("openai_transcription", "openai_translation"), ("transcription",)),
+    **dict.fromkeys(("elevenlabs_transcription", "deepgram_listen"), ("transcription",)),
+    **dict.fromkeys(("mistral_transcription", "xai_transcription"), ("transcription",)),
+    **dict.fromkeys(("openai_video", "xai_video", "qwen_video", "minimax_video"), ("video",)),
+    "mistral_ocr": ("ocr",),
+    "minimax_music": ("music",),
+    "elevenlabs_music": ("music",),
+    "elevenlabs_credits": ("sound effects",),
+    "elevenlabs_voice_changer": ("voice changing",),
+    "elevenlabs_isolation": ("voice isolation",),
+    "elevenlabs_voice_design": ("voice design",),
+    "openai_realtime": ("live conversation",),
+    "gemini_live": ("live conversation",),
+    **dict.fromkeys(("deepgram_live_listen", "elevenlabs_live_transcription"), ("live transcription",)),
+    **dict.fromkeys(("deepgram_live_speak", "elevenlabs_live_speech"), ("live speech",)),
 }
 """What a wire is for. A wire that is not listed stands for itself, so that it is not forgotten."""
+_ANSWER_ONLY = frozenset(("stream", "tools", "cancel"))
+_SOUND = frozenset(("tools",))
 NO_SUCH_CASE: dict[str, frozenset[str]] = {
-    "embeddings": frozenset(("stream", "tools", "cancel")),
-    "images": frozenset(("stream", "tools", "cancel")),
-    "speech": frozenset(("tools",)),
-    "transcription": frozenset(("stream", "tools", "cancel")),
+    **dict.fromkeys(("embeddings", "images", "transcription", "ocr", "voice design"), _ANSWER_ONLY),
+    "text (analysis)": _ANSWER_ONLY,
+    **dict.fromkeys(("speech", "music", "sound effects", "voice changing", "voice isolation"), _SOUND),
+    "text (completion)": _SOUND,
     "video": frozenset(("stream", "tools")),
-    "ocr": frozenset(("stream", "tools", "cancel")),
+    "live conversation": frozenset(("stream",)),
+    **dict.fromkeys(("live transcription", "live speech"), frozenset(("stream", "tools"))),
 }
-"""What a modality does not have, as a rule."""
+"""What a modality does not have, as a rule. A live session is a stream."""
 SUCH_A_CASE = frozenset(
     (
         ("openai", "images", "stream"),

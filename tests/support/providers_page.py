@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from tests.support.matrix import CASES, MODALITIES, ROOT, Cell, earned, has_case
 
 from qlaud.core.providers import Provider, Wire
-from qlaud.providers.registry import QUIRKS, load_registry
+from qlaud.providers.provider_files import QUIRKS
+from qlaud.providers.registry import load_registry
 
 PAGE = ROOT / "docs" / "providers.md"
 UNITS = {
@@ -22,6 +23,14 @@ UNITS = {
     "transcription": "seconds or tokens",
     "video": "seconds",
     "ocr": "pages",
+    "music": "credits or pieces",
+    "sound effects": "credits",
+    "voice changing": "credits",
+    "voice isolation": "credits",
+    "voice design": "credits",
+    "live conversation": "tokens or seconds",
+    "live transcription": "seconds",
+    "live speech": "characters",
 }
 NO_SUCH = "\u2013"
 HEAD = """# Providers
@@ -85,16 +94,16 @@ def cells_on(text: str) -> Iterator[Cell]:
                     yield Cell(slugs[columns[0]], columns[1], case, sdk)
 
 
-def modality_of(wire: Wire) -> str:
+def modalities_of_wire(wire: Wire) -> tuple[str, ...]:
     """What a wire is for; its own name where the table of modalities lacks it."""
-    return MODALITIES.get(wire.name, wire.name)
+    return () if wire.kind == "free" else MODALITIES.get(wire.name, (wire.name,))
 
 
 def modalities_of(slug: str) -> list[str]:
     """What a provider can be asked for, as far as the registry says; empty for one that it does not have."""
     provider = load_registry({}).providers.get(slug)
     wires = provider.wires.values() if provider is not None else ()
-    return list(dict.fromkeys(modality_of(wire) for wire in wires if wire.kind != "free"))
+    return list(dict.fromkeys(modality for wire in wires for modality in modalities_of_wire(wire)))
 
 
 def _about(provider: Provider) -> str:
@@ -106,7 +115,8 @@ def _about(provider: Provider) -> str:
 def _metered(provider: Provider) -> Iterator[str]:
     for wire in provider.wires.values():
         paths = ", ".join(f"`{provider.usual_base_path}{path.text}`" for path in wire.all_paths)
-        unit = "nothing" if wire.kind == "free" else UNITS.get(modality_of(wire).partition(" (")[0], "")
+        units = [UNITS.get(modality.partition(" (")[0], "") for modality in modalities_of_wire(wire)]
+        unit = ", ".join(dict.fromkeys(units)) if units else "nothing"
         yield f"| {provider.display_name} | `{wire.name}` | {paths} | {unit} |"
 
 

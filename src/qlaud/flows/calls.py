@@ -10,6 +10,7 @@ from qlaud.core.errors import QlaudError
 from qlaud.core.ids import RequestId
 from qlaud.core.ledger import HoldAsk
 from qlaud.core.paths import PathPattern
+from qlaud.core.price_book import PriceBook
 from qlaud.core.pricing import RateCard
 from qlaud.core.providers import Provider
 from qlaud.flows.keyring import KeyRing
@@ -51,6 +52,14 @@ class Route(Struct, frozen=True, gc=False):
     """None: the model has no price here."""
     keys: KeyRing | None = None
     """Of a provider with several keys."""
+    book: PriceBook | None = None
+    """Where the price of another model stands, for an answer that says it came from one."""
+
+    def card_of(self, served_model: str, at_ms: int) -> RateCard | None:
+        """The price of what was served: that of the model that answered if it has one, else of the one asked."""
+        if not served_model or self.card is None or self.book is None:
+            return self.card
+        return self.book.card(self.provider.slug, served_model, at_ms) or self.card
 
 
 class Prepared(Struct, frozen=True, gc=False):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from qlaud.core.catalog import Catalog, Host
+from qlaud.core.price_book import PriceBook
 from qlaud.core.providers import Provider, Registry
 from qlaud.flows.calls import Route
 from qlaud.flows.keyring import KeyRing
@@ -34,9 +35,11 @@ class Directory:
     outlets: Outlets
     rings: Mapping[str, KeyRing] = field(default_factory=dict[str, KeyRing])
     """Of providers with several keys."""
+    book: PriceBook | None = None
 
     def route(self, host: Host, at_ms: int) -> Route:
         """The way to a host, at the price in force at `at_ms`."""
         provider = self.registry.provider(host.provider)
         outlet = self.outlets.of(provider)
-        return Route(host, provider, outlet, host.card_at(at_ms), self.rings.get(provider.slug))
+        ring = self.rings.get(provider.slug)
+        return Route(host, provider, outlet, host.card_at(at_ms), ring, self.book)

@@ -35,6 +35,8 @@ TENANCY = frozenset(
         b"x-goog-user-project",
     )
 )
+MASKS = frozenset((b"x-goog-fieldmask", b"x-http-method-override"))
+"""What makes Google answer less than was paid for (its usage, for one), or something else than was asked."""
 OURS = frozenset(
     (
         b"host",
@@ -47,7 +49,7 @@ OURS = frozenset(
     )
 )
 
-NOT_SENT = HOP_BY_HOP | CREDENTIALS | FORWARDING | TENANCY | OURS
+NOT_SENT = HOP_BY_HOP | CREDENTIALS | FORWARDING | TENANCY | MASKS | OURS
 NOT_SENT_PREFIXES = (b"x-forwarded-", b"x-qlaud-")
 NOT_RETURNED = (
     HOP_BY_HOP

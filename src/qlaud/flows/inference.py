@@ -67,6 +67,7 @@ class Inference:
         except QlaudError:
             await self._principals.of(incoming.secret)  # a caller nobody knows learns nothing but that
             raise
+        await self._principals.check_resource(incoming.secret, prepared.call.account_resource)
         hold = await self._calls.admit(prepared.ask, since_ticks_ms=began)
         if self._draining:  # while it waited
             await self._calls.void(hold)

@@ -15,6 +15,7 @@ from qlaud.flows.headers import to_client, to_upstream
 from qlaud.flows.principals import Principals
 from qlaud.flows.reach import target
 from qlaud.ports import UpstreamFault, UpstreamRequest, UpstreamResponse
+from qlaud.wire.types import Changes
 
 ERROR_BODY_LIMIT_BYTES = 65_536
 
@@ -37,16 +38,20 @@ class Passing:
         if not route.provider.configured:
             raise ProviderNotConfigured(route.provider.display_name, route.provider.key_variable)
         asked = incoming.asked
+        call = incoming.wire.read_call(asked)
+        await self._principals.check_resource(incoming.secret, call.account_resource)
+        name = route.host.upstream_name(asked.model)
+        changes = Changes(model=None if name == asked.model else name)
         request = UpstreamRequest(
             method=incoming.method,
             origin=route.provider.origin,
-            target=target(incoming, route, asked=asked.model, name=route.host.upstream_name(asked.model)),
+            target=target(incoming, route, asked=asked.model, name=name),
             headers=to_upstream(
                 incoming.headers,
                 stream=False,
                 extra=(*route.provider.extra_headers, *route.provider.auth_headers()),
             ),
-            body=asked.body or None,
+            body=incoming.wire.rewrite(asked.body, call, changes) or None,
         )
         try:
             response = await route.upstream.send(request)

@@ -1,6 +1,6 @@
 """Who calls an endpoint that takes no hold: the key is looked up for this very request, never remembered."""
 
-from qlaud.core.errors import ExpiredKey, InvalidKey, RevokedKey, ScopeTooSmall
+from qlaud.core.errors import ExpiredKey, InvalidKey, RevokedKey, ScopeTooSmall, UnsupportedField
 from qlaud.core.keys import Principal, secret_digest
 from qlaud.ports import Clock
 from qlaud.ports_management import Books, Credential
@@ -34,3 +34,15 @@ class Principals:
         if principal.scope != "admin":
             raise ScopeTooSmall
         return principal
+
+    async def check_resource(self, secret: str, field: str | None) -> None:
+        """Raises UnsupportedField where a standard key names something of the operator's account at a provider.
+
+        `field` is what names it in the request, None where nothing does.
+        """
+        if field is not None and (await self.of(secret)).scope != "admin":
+            raise UnsupportedField(
+                f"`{field}` names a file, cache or store of the operator's account, which all users share; "
+                "only a master key may use it: send the content itself",
+                param=field,
+            )

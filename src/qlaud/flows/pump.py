@@ -32,6 +32,7 @@ from qlaud.flows.metered import Metered
 from qlaud.flows.reach import NotReached, reach
 from qlaud.flows.settling import Ending, job_of, settlement_of
 from qlaud.ports import Clock, Headers, UpstreamFault, UpstreamResponse
+from qlaud.wire.array_tap import inserted
 from qlaud.wire.sse import split_events
 from qlaud.wire.types import AnswerHead, Tap
 
@@ -295,17 +296,17 @@ class Pump:
         await self._settle(outcome, status or error.status)
         if not self._caller.head_sent:
             await self._caller.fail(error)
-        elif tap is not None and tap.at_boundary and (event := self._error_event(error)):
+        elif tap is not None and tap.at_boundary and (event := self._error_event(tap, error)):
             await self._caller.write(tail + event)
             await self._caller.end()
         else:
             self._caller.abort()
 
-    def _error_event(self, error: QlaudError) -> bytes:
+    def _error_event(self, tap: Tap, error: QlaudError) -> bytes:
         """An error in mid-stream in the caller's format, b"" where the format has none."""
         if not self._prepared.call.stream:
             return b""
-        return self._prepared.incoming.wire.error_event(error, str(self._hold.id))
+        return inserted(tap, self._prepared.incoming.wire.error_event(error, str(self._hold.id)))
 
     async def _settle(self, outcome: Outcome, status: int) -> Charged | None:
         """End the call in the books. None: it began a job, which has its hold now."""

@@ -29,12 +29,13 @@ class Ending(Struct, frozen=True, gc=False):
 
 
 def settlement_of(prepared: Prepared, route: Route, hold: Hold, ending: Ending, markup_bp: int) -> Settlement:
-    """The settlement of one call: the rate is that of the host that served it.
+    """The settlement of one call: the rate is that of the host and the model that served it.
 
     An estimate never costs more than its hold. Usage of a kind the card has no price for costs the whole hold
     and is flagged as an estimate: never zero.
     """
-    usage, charge, estimated = priced(ending.metered, route.card, hold, markup_bp)
+    card = route.card_of(_usage(ending.metered)[0].served_model, hold.created_at)
+    usage, charge, estimated = priced(ending.metered, card, hold, markup_bp)
     return Settlement(
         hold=hold,
         facts=facts_at(prepared, route),

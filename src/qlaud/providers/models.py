@@ -17,7 +17,8 @@ from qlaud.core.pricing import RateCard
 from qlaud.core.providers import Registry
 from qlaud.providers.model_files import ModelFile, ModelsFile, TraitsFile, read_model_files
 from qlaud.providers.pricebook import PricedModel, Prices, load_prices
-from qlaud.providers.registry import load_registry
+from qlaud.providers.provider_files import read_provider_files, served_models
+from qlaud.providers.registry import build_registry
 
 INPUT, OUTPUT = "input_tokens", "output_tokens"
 MEDIA = ("images", "video_ms", "audio_ms", "characters", "pages", "calls")
@@ -33,16 +34,23 @@ class Shelf:
 
 
 def load_catalog(
-    *, env: Mapping[str, str], cache_dir: Path | None, at_ms: int, prices_dir: Path | None = None
+    *,
+    env: Mapping[str, str],
+    cache_dir: Path | None,
+    at_ms: int,
+    prices_dir: Path | None = None,
+    providers_dir: Path | None = None,
 ) -> Shelf:
-    """Registry, price book and catalog from the shipped files, the environment and an operator's prices.
+    """Registry, price book and catalog from the shipped files, the environment and an operator's folders.
 
     `at_ms` decides which host of a model is the cheapest today.
     Raises BadFile, BadSetting (see `providers.registry`) and PricesUnavailable.
     """
-    prices = load_prices(cache_dir=cache_dir, prices_dir=prices_dir)
-    registry = load_registry(env)
+    prices = load_prices(cache_dir=cache_dir, prices_dir=prices_dir, providers_dir=providers_dir)
+    rows = read_provider_files(providers_dir)
+    registry = build_registry((row for _, row in rows), env)
     files = [file for file in read_model_files() if file.provider in registry.providers]
+    files += [served_models(name, row) for name, row in rows if row.model]
     return Shelf(registry, prices.book, build_catalog(files, prices, at_ms=at_ms))
 
 

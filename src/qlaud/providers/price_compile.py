@@ -32,6 +32,7 @@ from qlaud.providers.price_rows import (
     to_line_rows,
 )
 from qlaud.providers.price_seed import SeedModel, has_hours, seed_models, seed_version
+from qlaud.providers.price_served import served_prices
 from qlaud.providers.toml_files import BadFile, added, shipped
 
 
@@ -93,12 +94,19 @@ def _own_lines_at(model: ModelFile, at_ms: int, hours: str) -> Lines:
     return own_lines(max(meant, key=lambda price: day_ms(price.from_day))) if meant else {}
 
 
-def compile_sheet(price_files: Sequence[Traversable], *, known: dict[str, frozenset[str]]) -> Sheet:
-    """The sheet of these files; `known` are the ids of each provider that match clauses are tried on.
+def compile_sheet(
+    price_files: Sequence[Traversable],
+    *,
+    known: dict[str, frozenset[str]],
+    served: Sequence[tuple[str, OverlayFile]] = (),
+) -> Sheet:
+    """The sheet of these files, then of the models an operator's providers serve.
+
+    `known` are the ids of each provider that match clauses are tried on.
 
     Raises BadFile when a file breaks the format, names a model nobody knows, or two models claim one id.
     """
-    overlays = [(file, read_overlay(file)) for file in price_files]
+    overlays = [*((str(file), read_overlay(file)) for file in price_files), *served]
     drafts: dict[tuple[str, str], _Draft] = {}
     left_out: list[str] = []
     for file, overlay in overlays:
@@ -138,7 +146,7 @@ def _cards(draft: _Draft) -> list[CardRow]:
         raise BadFile(f"{draft.provider} {draft.id}", str(error)) from None
 
 
-def _seeded(file: Traversable, overlay: OverlayFile, left_out: list[str]) -> Iterable[_Draft]:
+def _seeded(file: str, overlay: OverlayFile, left_out: list[str]) -> Iterable[_Draft]:
     if overlay.seed is None:
         return
     try:
@@ -149,7 +157,7 @@ def _seeded(file: Traversable, overlay: OverlayFile, left_out: list[str]) -> Ite
             only=overlay.seed.only,
         )
     except LookupError as error:
-        raise BadFile(str(file), f"seed.provider: {error}") from None
+        raise BadFile(file, f"seed.provider: {error}") from None
     source, verified = f"genai-prices {seed_version()}", overlay.seed.verified.isoformat()
     replaced = {model.id.lower() for model in overlay.model}
     for model in models:
@@ -179,7 +187,7 @@ def _own(overlay: OverlayFile, model: ModelFile) -> _Draft:
     )
 
 
-def _attach(file: Traversable, overlay: OverlayFile, drafts: dict[tuple[str, str], _Draft]) -> None:
+def _attach(file: str, overlay: OverlayFile, drafts: dict[tuple[str, str], _Draft]) -> None:
     for number, change in enumerate(overlay.change, 1):
         for model in change.models:
             if model == EVERY_MODEL:
@@ -187,7 +195,7 @@ def _attach(file: Traversable, overlay: OverlayFile, drafts: dict[tuple[str, str
             else:
                 found = [draft for draft in [drafts.get((overlay.provider, model.lower()))] if draft]
             if not found:
-                raise BadFile(str(file), f"change {number}: models: no model {model} at {overlay.provider}")
+                raise BadFile(file, f"change {number}: models: no model {model} at {overlay.provider}")
             for draft in found:
                 draft.changes.append(change)
 
@@ -229,7 +237,7 @@ def _axes(terms: TermsRow) -> tuple[AxisRow, AxisRow, AxisRow, AxisRow]:
     return terms.tier, terms.speed, terms.geo, terms.grade
 
 
-def _version(overlays: Sequence[tuple[Traversable, OverlayFile]], rows: list[ModelRow]) -> str:
+def _version(overlays: Sequence[tuple[str, OverlayFile]], rows: list[ModelRow]) -> str:
     """`2026-11-21.0.2.3+1a2b3c4d`: newest of our files, the seed's version, a hash of every price."""
     newest = max((overlay.released for _, overlay in overlays), default=None)
     digest = hashlib.sha256(msgspec.msgpack.encode(rows)).hexdigest()[:8]
@@ -243,9 +251,9 @@ def price_files(prices_dir: Path | None) -> list[Traversable]:
 
 def main() -> None:
     """Writes the sheet to standard output; complaints about a file go to standard error with exit code 3."""
-    prices_dir = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    prices_dir, providers_dir = (Path(word) if word else None for word in sys.argv[1:3])
     try:
-        sheet = compile_sheet(price_files(prices_dir), known=known_ids())
+        sheet = compile_sheet(price_files(prices_dir), known=known_ids(), served=served_prices(providers_dir))
     except BadFile as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(EXIT_BAD_FILE) from None

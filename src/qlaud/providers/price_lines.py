@@ -30,7 +30,11 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 def read_overlay(file: Traversable) -> OverlayFile:
     """The file, with every rate checked. Raises BadFile."""
-    overlay = read(file, OverlayFile)
+    return checked_overlay(str(file), read(file, OverlayFile))
+
+
+def checked_overlay(name: str, overlay: OverlayFile) -> OverlayFile:
+    """The overlay of the file `name`, with every rate checked. Raises BadFile."""
     try:
         for model in overlay.model:
             for price in model.prices:
@@ -48,7 +52,7 @@ def read_overlay(file: Traversable) -> OverlayFile:
         if overlay.seed:
             re.compile(overlay.seed.only)
     except (ValueError, re.error) as error:
-        raise BadFile(str(file), str(error)) from None
+        raise BadFile(name, str(error)) from None
     return overlay
 
 

@@ -67,22 +67,26 @@ class Prices:
     """Prices of the seed that could not be taken over, in words."""
 
 
-def load_prices(*, cache_dir: Path | None, prices_dir: Path | None = None) -> Prices:
-    """The current prices: ours over those of genai-prices, an operator's `prices_dir` over both.
+def load_prices(
+    *, cache_dir: Path | None, prices_dir: Path | None = None, providers_dir: Path | None = None
+) -> Prices:
+    """The current prices: ours over those of genai-prices, an operator's `prices_dir` over both, and his models.
 
     Raises BadFile naming file and key, PricesUnavailable when the child fails.
     """
-    return prices_of(load_sheet(cache_dir=cache_dir, prices_dir=prices_dir))
+    return prices_of(load_sheet(cache_dir=cache_dir, prices_dir=prices_dir, providers_dir=providers_dir))
 
 
-def load_sheet(*, cache_dir: Path | None, prices_dir: Path | None = None) -> Sheet:
+def load_sheet(
+    *, cache_dir: Path | None, prices_dir: Path | None = None, providers_dir: Path | None = None
+) -> Sheet:
     """The sheet from the cache, or compiled now. A cache that cannot be written is done without."""
     if cache_dir is None:
-        return _decode(_compile(prices_dir))
-    cached = cache_dir / f"prices-{_fingerprint(prices_dir)}.msgpack"
+        return _decode(_compile(prices_dir, providers_dir))
+    cached = cache_dir / f"prices-{_fingerprint(prices_dir, providers_dir)}.msgpack"
     with suppress(OSError, msgspec.DecodeError, PricesUnavailable):
         return _decode(cached.read_bytes())
-    packed = _compile(prices_dir)
+    packed = _compile(prices_dir, providers_dir)
     sheet = _decode(packed)
     with suppress(OSError), _replacing(cached) as temporary:
         temporary.write_bytes(packed)
@@ -153,9 +157,9 @@ def _decode(packed: bytes) -> Sheet:
     return sheet
 
 
-def _compile(prices_dir: Path | None) -> bytes:
+def _compile(prices_dir: Path | None, providers_dir: Path | None) -> bytes:
     root = str(Path(__file__).resolve().parents[2])
-    command = [sys.executable, "-P", "-c", _BOOT, root, *([str(prices_dir)] if prices_dir else [])]
+    command = [sys.executable, "-P", "-c", _BOOT, root, str(prices_dir or ""), str(providers_dir or "")]
     try:
         child = subprocess.run(command, capture_output=True, timeout=COMPILE_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -169,7 +173,7 @@ def _compile(prices_dir: Path | None) -> bytes:
     return child.stdout
 
 
-def _fingerprint(prices_dir: Path | None) -> str:
+def _fingerprint(prices_dir: Path | None, providers_dir: Path | None) -> str:
     """A hash of everything a sheet is made of: our files, the code that reads them, and the seed's version."""
     digest = hashlib.sha256(f"{FORMAT} {version('genai-prices')}".encode())
     files: Sequence[Traversable] = [
@@ -177,6 +181,7 @@ def _fingerprint(prices_dir: Path | None) -> str:
         *shipped("models"),
         *sorted(Path(__file__).parent.glob("*.py")),
         *(added(prices_dir) if prices_dir else ()),
+        *(added(providers_dir) if providers_dir else ()),
     ]
     for file in files:
         content = file.read_bytes()

@@ -1,16 +1,12 @@
-"""Providers, read from data/providers and the environment. A new provider is a new file, no code.
+"""The registry: providers' files joined with the environment, which gives keys and base URLs.
 
 The environment is an argument, so that nothing here depends on the process. Keys are never shown: a complaint about
 one names its variable.
 """
 
 import re
-from collections.abc import Mapping
-from ipaddress import ip_address
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
-
-import msgspec
 
 from qlaud.core.paths import PathPattern
 from qlaud.core.providers import (
@@ -18,32 +14,19 @@ from qlaud.core.providers import (
     JobPath,
     JobPaths,
     JobVerb,
-    Kind,
     Provider,
     Registry,
     Secret,
-    UploadKind,
     Wire,
 )
-from qlaud.providers.toml_files import BadFile, read, shipped
-from qlaud.wire.errors import SHAPES
-from qlaud.wire.shelf import JOBS, WIRES
+from qlaud.providers.provider_files import (
+    JobsFile,
+    ProviderFile,
+    WireFile,
+    read_provider_files,
+    split_base_url,
+)
 
-PATH_RULE = "a path that begins with a slash, placeholders in braces"
-JOB = "{job}"
-JOB_RULE = "a path with {job} in it"
-RECORD_RULE = f'with kind = "job", where the record of a job is read; for {", ".join(JOBS)}'
-
-QUIRKS: Mapping[str, str] = {
-    "include_usage": "OpenAI Chat streams tell usage only when `stream_options.include_usage` is sent",
-    "limit_required": "a call without an output limit is refused",
-    "max_tokens": "OpenAI Chat knows `max_tokens` only, not `max_completion_tokens`",
-}
-"""Every switch a file may name, and what it says about a provider or model."""
-
-_SLUG = re.compile(r"[a-z][a-z0-9_-]*\Z")
-_TOKEN = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+\Z")
-_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*\Z")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+\Z")
 
 
@@ -55,70 +38,17 @@ class BadSetting(Exception):
         self.variable, self.reason = variable, reason
 
 
-class AuthFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a provider is signed in to."""
+def load_registry(env: Mapping[str, str], folder: Path | None = None) -> Registry:
+    """Every provider, shipped or in an operator's folder, with the keys and base URLs of `env`.
 
-    header: str
-    variable: str
-    format: str = "{key}"
-
-
-class JobsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Paths about one job, below the base URL, each with {job} in it."""
-
-    record: str
-    get: list[str] = []
-    post: list[str] = []
-    delete: list[str] = []
-    again: list[str] = []
+    Raises BadFile, BadSetting.
+    """
+    return build_registry((row for _, row in read_provider_files(folder)), env)
 
 
-class WireFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One wire, by its paths below the base URL."""
-
-    paths: list[str] = []
-    stream_paths: list[str] = []
-    kind: Kind = "call"
-    surface: str = "passthrough"
-    limit_field: str = ""
-    default_model: str = ""
-    own: bool = False
-    upload: UploadKind = ""
-    jobs: JobsFile | None = None
-
-
-class FreeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Paths that cost nothing, by method, below the base URL."""
-
-    get: list[str] = []
-    post: list[str] = []
-
-
-class ProviderFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file of data/providers."""
-
-    slug: str
-    display_name: str
-    wires: dict[str, WireFile]
-    base_url: str = ""
-    in_process: bool = False
-    errors: str = "openai"
-    auth: AuthFile | None = None
-    free: FreeFile = FreeFile()
-    headers: dict[str, str] = {}
-    quirks: list[str] = []
-
-
-def load_registry(env: Mapping[str, str]) -> Registry:
-    """Every shipped provider, with the keys and base URLs of `env`. Raises BadFile, BadSetting."""
-    providers: dict[str, Provider] = {}
-    for file in shipped("providers"):
-        row = read(file, ProviderFile)
-        _check(str(file), row)
-        if row.slug in providers:
-            raise BadFile(str(file), f"slug: {row.slug} is another file's")
-        providers[row.slug] = _provider(row, env)
-    return Registry(providers)
+def build_registry(rows: Iterable[ProviderFile], env: Mapping[str, str]) -> Registry:
+    """These providers, with the keys and base URLs of `env`. Raises BadSetting."""
+    return Registry({row.slug: _provider(row, env) for row in rows})
 
 
 def base_url_variable(slug: str) -> str:
@@ -126,40 +56,22 @@ def base_url_variable(slug: str) -> str:
     return f"QLAUD_{slug.upper().replace('-', '_')}_BASE_URL"
 
 
-def split_base_url(text: str) -> tuple[str, str]:
-    """Origin and base path of a base URL; slashes at its end do not count.
-
-    Raises ValueError saying what is wrong. Plain http is for loopback only, where a key cannot be overheard.
-    """
-    try:
-        url = urlsplit(text)
-        port = url.port
-    except ValueError as error:
-        raise ValueError(f"is not a URL: {error}") from None
-    if not _PRINTABLE.match(text) or url.scheme not in ("http", "https") or not url.hostname:
-        raise ValueError("must be an absolute http or https URL")
-    if url.username is not None or url.query or url.fragment:
-        raise ValueError("must have no user name, query or fragment")
-    if url.scheme == "http" and not _is_loopback(url):
-        raise ValueError("plain http is allowed for this machine only; use https")
-    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
-    return f"{url.scheme}://{host}{f':{port}' if port is not None else ''}", url.path.rstrip("/")
-
-
 def _provider(row: ProviderFile, env: Mapping[str, str]) -> Provider:
-    origin, base_path = ("", "") if row.in_process else split_base_url(row.base_url)
+    origin, base_path = (
+        ("", "") if row.in_process else split_base_url(row.base_url, plain_http=row.plain_http)
+    )
     usual_base_path = base_path
     variable = base_url_variable(row.slug)
     override = env.get(variable, "").strip()
     if override and not row.in_process:
         try:
-            origin, base_path = split_base_url(override)
+            origin, base_path = split_base_url(override, plain_http=row.plain_http)
         except ValueError as error:
             raise BadSetting(variable, str(error)) from None
     auth = row.auth
     return Provider(
         slug=row.slug,
-        display_name=row.display_name,
+        display_name=row.display_name or row.slug,
         origin=origin,
         base_path=base_path,
         wires={name: _wire(name, wire) for name, wire in row.wires.items()},
@@ -224,61 +136,3 @@ def _keys(variable: str, env: Mapping[str, str]) -> tuple[Secret, ...]:
     if path and not keys:
         raise BadSetting(file_variable, f"{path} is empty")
     return tuple(Secret(key) for key in dict.fromkeys(keys))
-
-
-def _check(name: str, row: ProviderFile) -> None:
-    """Raises BadFile for what the types cannot say."""
-    rules: list[tuple[str, object, str]] = [
-        ("slug", _SLUG.match(row.slug), "lower-case letters, digits, - and _"),
-        ("wires", row.wires, "at least one"),
-        ("quirks", not set(row.quirks) - QUIRKS.keys(), f"only {', '.join(QUIRKS)}"),
-        ("errors", row.errors in SHAPES, f"one of {', '.join(SHAPES)}"),
-        ("in_process", row.in_process != bool(row.base_url), "either base_url or in_process = true"),
-    ]
-    if auth := row.auth:
-        rules += [
-            ("auth.header", _TOKEN.match(auth.header), "a header name in lower case"),
-            ("auth.variable", _VARIABLE.match(auth.variable), "an environment variable in upper case"),
-            ("auth.format", auth.format.count("{key}") == 1, "text with {key} in it once"),
-        ]
-    for header, value in row.headers.items():
-        fine = _TOKEN.match(header) and value.isascii() and value.isprintable()
-        rules.append((f"headers.{header}", fine, "a name in lower case, a printable value"))
-    for wire, at in row.wires.items():
-        rules.append((f"wires.{wire}", wire in WIRES or at.kind == "live", f"one of {', '.join(WIRES)}"))
-        rules.append((f"wires.{wire}.paths", at.paths or at.stream_paths, "at least one"))
-        rules += [
-            (f"wires.{wire}.paths", _is_path(path), PATH_RULE) for path in (*at.paths, *at.stream_paths)
-        ]
-        jobs = at.jobs
-        of_job = [jobs.record, *jobs.get, *jobs.post, *jobs.delete, *jobs.again] if jobs else []
-        rules += [(f"wires.{wire}.jobs", _is_path(path) and JOB in path, JOB_RULE) for path in of_job]
-        followed = jobs is not None and wire in JOBS
-        rules.append((f"wires.{wire}.jobs", followed or (jobs is None and at.kind != "job"), RECORD_RULE))
-    rules += [("free", _is_path(path), PATH_RULE) for path in (*row.free.get, *row.free.post)]
-    for key, holds, rule in rules:
-        if not holds:
-            raise BadFile(name, f"{key}: expected {rule}")
-    if not row.in_process:
-        try:
-            split_base_url(row.base_url)
-        except ValueError as error:
-            raise BadFile(name, f"base_url: {error}") from None
-
-
-def _is_path(text: str) -> bool:
-    try:
-        PathPattern(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_loopback(url: SplitResult) -> bool:
-    host = url.hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

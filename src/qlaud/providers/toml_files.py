@@ -4,11 +4,11 @@ Used for the providers, prices and models that ship with the package and for tho
 """
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -38,12 +38,25 @@ def added(folder: Path) -> list[Traversable]:
 
 def read(file: Traversable, row: type[Row]) -> Row:
     """The file as a `row`. Raises BadFile for bad TOML, unknown or missing keys and values of a wrong type."""
+    return convert(str(file), read_raw(file), row)
+
+
+def read_raw(file: Traversable) -> dict[str, Any]:
+    """The file as TOML gives it. Raises BadFile for what is no TOML."""
     try:
-        return msgspec.convert(tomllib.loads(file.read_text("utf-8")), row)
+        return tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
         raise BadFile(str(file), f"cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise BadFile(str(file), str(error).replace("`$.", "`")) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadFile(str(file), str(error)) from None
+
+
+def convert(name: str, raw: Mapping[str, Any], row: type[Row]) -> Row:
+    """What was read from the file `name`, as a `row`. Raises BadFile naming the key."""
+    try:
+        return msgspec.convert(raw, row)
+    except msgspec.ValidationError as error:
+        raise BadFile(name, str(error).replace("`$.", "`")) from None
 
 
 def _tomls(entries: Iterable[Traversable]) -> list[Traversable]:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 
 from qlaud.wire.anthropic import AnthropicWire
+from qlaud.wire.gemini import GeminiWire
+from qlaud.wire.gemini_count import GeminiCountWire
+from qlaud.wire.gemini_embed import GeminiEmbedWire
 from qlaud.wire.jobs import JobRule
 from qlaud.wire.minimax_video import MINIMAX_VIDEO
 from qlaud.wire.openai_chat import OpenAIChatWire
@@ -16,6 +19,9 @@ WIRES: Mapping[str, Wire] = {
     "messages": AnthropicWire(),
     "count_tokens": AnthropicWire(),
     "openai_chat": OpenAIChatWire(),
+    "gemini_generate": GeminiWire(),
+    "gemini_embed": GeminiEmbedWire(),
+    "gemini_count": GeminiCountWire(),
     "openai_video": OPENAI_VIDEO,
     "xai_video": XAI_VIDEO,
     "qwen_video": QWEN_VIDEO,

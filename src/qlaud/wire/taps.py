@@ -18,6 +18,8 @@ TAIL_BYTES = 16 * 1024
 BODY_KEEP_BYTES = 1024 * 1024
 """A JSON answer is kept whole up to this (128k tokens of text are about half of it)."""
 BODY_TAIL_BYTES = 256 * 1024
+ENDS = (b"\n\n", b"\r\n\r\n")
+"""What a chunk of whole events ends with."""
 
 
 class Reading(Protocol):
@@ -82,7 +84,7 @@ class StreamTap:
         return self._reading.complete
 
     def feed(self, chunk: bytes) -> bytes:
-        if not self._carry and chunk[-2:] == b"\n\n" and self._reading.plain(chunk):
+        if not self._carry and chunk.endswith(ENDS) and self._reading.plain(chunk):
             return chunk
         return self._feed_slowly(chunk)
 

@@ -72,6 +72,9 @@ class ModelCall(Struct, frozen=True, gc=False):
     """Indexes in `tools` of provider tools without `max_uses`: `Changes.max_uses` gives it to them."""
     model_field: str = "model"
     """Where the model stands in a form."""
+    account_resource: str | None = None
+    """The field that names something of the operator's own account at the provider (a file, a cache): one account
+    serves all users, so only an admin key may."""
 
 
 class Changes(Struct, frozen=True, gc=False):

@@ -51,6 +51,7 @@ FIRST: dict[Name, list[Path]] = {
 COMMANDS: dict[Name, list[Path]] = FIRST | {
     **{(name, "python"): python(name) for name in ("google", "elevenlabs", "deepgram")},
     **{(name, "python"): python(name) for name in ("mistral", "cerebras", "dashscope")},
+    ("http", "python"): python("http", "python"),
     **{(name, "node"): node(name) for name in ("google", "elevenlabs", "deepgram", "vercel", "langchain")},
 }
 PACKAGES: dict[Name, str] = {
@@ -71,6 +72,7 @@ PACKAGES: dict[Name, str] = {
     ("dashscope", "python"): "dashscope",
     ("vercel", "node"): "ai",
     ("langchain", "node"): "@langchain",
+    ("http", "python"): "",
 }
 """What people install."""
 WITH_V1 = ("openai",)

@@ -144,3 +144,14 @@ def test_a_call_left_in_the_middle_is_read_to_its_end_and_billed_to_the_micro(
     gate.open()
     assert_billed(gateway, key, trial.cancel.deed)
     assert not provider.last.hung_up.is_set()
+
+
+@trials("cancel", lambda trial: trial.left)
+def test_a_job_nobody_asks_for_is_billed_when_its_record_says_that_it_is_done(
+    gateway: Gateway, provider: FakeProvider, sdk: Do, trial: Trial
+) -> None:
+    assert trial.left is not None
+    key = gateway.mint(max_spend_usd=5)
+    assert sdk(trial.left, key)["shown"] == trial.left.shown
+    assert gateway.key(key)["held_micros"] >= max(trial.left.costs(0))
+    assert_billed(gateway, key, trial.left)

@@ -8,6 +8,9 @@ from msgspec.structs import replace
 from tests.support.pump_stage import HOLD_MICROS, INPUT_BOUND, ScriptedUpstream, hold, prepared
 
 from qlaud.core.ledger import Settlement
+from qlaud.core.price_book import PriceBook
+from qlaud.core.pricing import STANDARD, RateCard
+from qlaud.core.rates import Band, Rate
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.flows.settling import Ending, settlement_of
 
@@ -63,3 +66,19 @@ def test_the_event_names_the_host_that_served_the_call() -> None:
     settlement = settled(Exact(Usage(input_tokens=1)), host=1)
     assert settlement.facts.provider == "second"
     assert settlement.hold.id == UUID(int=1)
+
+
+@pytest.mark.parametrize(
+    ("served", "cost"), [("", 100), ("m-1", 100), ("m-2", 300), ("m-2-20261101", 300), ("unknown", 100)]
+)
+def test_the_price_is_that_of_the_model_that_answered_if_it_has_one(served: str, cost: int) -> None:
+    other = RateCard("anthropic", "m-2", "7", {STANDARD: (Band.of(0, {"input_tokens": Rate(3_000_000)}),)})
+
+    async def main() -> Settlement:
+        call = prepared([ScriptedUpstream()])
+        route = replace(call.routes[0], book=PriceBook("7", {("anthropic", "m-2"): [other]}))
+        usage = Usage(input_tokens=100, served_model=served)
+        return settlement_of(call, route, hold(), Ending(Exact(usage), 200, 12), 0)
+
+    settlement = asyncio.run(main())
+    assert (settlement.cost_micros, settlement.facts.model) == (cost, "m-1")

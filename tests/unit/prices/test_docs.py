@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from qlaud.core.usage import QUANTITIES
-from qlaud.providers import registry
+from qlaud.providers import provider_files
 from qlaud.providers.model_files import ModelsFile
 from qlaud.providers.price_compile import compile_sheet
 from qlaud.providers.registry import load_registry
@@ -26,14 +26,19 @@ def examples(tmp_path: Path) -> list[Path]:
 
 
 def test_the_examples_are_valid(examples: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    prices, models, provider = examples
+    prices, models, provider, own = examples
     text = re.sub(r"\[seed\].*?\n\n", "", prices.read_text(), flags=re.DOTALL)
     text += '[[model]]\nid = "acme-1"\nsource = "s"\nverified = 2026-01-01\n'
     prices.write_text(text + '[[model.prices]]\nrates = { input_tokens = "1/M" }\n')
     assert {row.id for row in compile_sheet([prices], known={}).models} == {"acme-1", "acme-2", "acme-film"}
     assert msgspec.structs.asdict(read(models, ModelsFile))["provider"] == "acme"
-    monkeypatch.setattr(registry, "shipped", lambda _: [provider])  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(provider_files, "shipped", lambda _: [provider])  # pyright: ignore[reportUnknownLambdaType]
     assert load_registry({"ACME_API_KEY": "k"}).provider("acme").configured
+    monkeypatch.undo()
+    folder = own.parent / "own"
+    folder.mkdir()
+    own.rename(folder / "vllm.toml")
+    assert load_registry({}, folder).provider("vllm").configured
 
 
 def test_every_quantity_that_can_have_a_price_is_documented() -> None:
@@ -41,4 +46,4 @@ def test_every_quantity_that_can_have_a_price_is_documented() -> None:
 
 
 def test_every_quirk_is_documented() -> None:
-    assert [quirk for quirk in registry.QUIRKS if quirk not in TEXT] == []
+    assert [quirk for quirk in provider_files.QUIRKS if quirk not in TEXT] == []

@@ -19,9 +19,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     calls: list[int] = []
     compile_once = pricebook._compile  # pyright: ignore[reportPrivateUsage]
 
-    def counted(prices_dir: Path | None) -> bytes:
+    def counted(prices_dir: Path | None, providers_dir: Path | None) -> bytes:
         calls.append(1)
-        return compile_once(prices_dir)
+        return compile_once(prices_dir, providers_dir)
 
     monkeypatch.setattr(pricebook, "_compile", counted)
     return calls

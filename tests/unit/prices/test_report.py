@@ -46,6 +46,29 @@ def test_show_tells_every_date_context_and_band(catalog: Catalog) -> None:
     assert now.source.startswith("https://")
 
 
+def test_show_tells_hours_and_grades(catalog: Catalog) -> None:
+    peak, always = show(catalog, "deepseek-flash", at_ms=NOW)
+    assert peak.hours == "mon tue wed thu fri 01:00-04:00 06:00-10:00, not on 13 holidays"
+    assert (always.hours, always.in_force, peak.in_force) == ("", True, False)
+    assert usd(peak.bands[0])["input_tokens"] == (Decimal("0.3"), "million")
+    monday_ms = int(datetime(2026, 11, 23, 2, tzinfo=UTC).timestamp()) * 1000
+    assert [card.in_force for card in show(catalog, "deepseek-flash", at_ms=monday_ms)] == [True, False]
+    (sora,) = show(catalog, "sora-2-pro", at_ms=NOW)
+    assert [(band.grade, usd(band)["video_ms"]) for band in sora.bands] == [
+        ("", (Decimal(18), "minute")),
+        ("1024p", (Decimal(30), "minute")),
+    ]
+
+
+def test_until_is_the_day_of_the_next_price_not_of_the_same_one(catalog: Catalog) -> None:
+    cards = show(catalog, "deepseek-v4-pro", at_ms=NOW)
+    assert [(card.hours != "", card.from_day, card.until_day) for card in cards] == [
+        (True, date(2026, 8, 17), None),
+        (False, date(2026, 8, 17), None),
+        (False, None, date(2026, 8, 17)),
+    ]
+
+
 def test_show_takes_aliases_and_refuses_the_unknown(catalog: Catalog) -> None:
     assert show(catalog, "Claude-Haiku-4-5-20251001", at_ms=NOW)[0].model == "claude-haiku-4-5"
     assert usd(show(catalog, "whisper-1", at_ms=NOW)[0].bands[0])["audio_ms"] == (Decimal("0.006"), "minute")

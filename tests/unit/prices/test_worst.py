@@ -83,9 +83,49 @@ def test_a_context_asked_for_is_held_for(prices: Prices, demand: Demand, base: i
     )
 
 
+MEDIA = Demand(input_tokens=0)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "demand", "base_micros"),
+    [
+        # A film costs by its size; one of a size nobody knows as much as the dearest.
+        ("openai", "sora-2-pro", replace(MEDIA, grade="720x1280", most={"video_ms": 4000}), 1_200_000),
+        ("openai", "sora-2-pro", replace(MEDIA, grade="1080x1920", most={"video_ms": 4000}), 2_000_000),
+        ("xai", "grok-imagine-video-1.5", replace(MEDIA, most={"video_ms": 4000}), 1_000_000),
+        ("google", "veo-3.1-generate-preview", replace(MEDIA, grade="4K", most={"video_ms": 1000}), 600_000),
+        ("deepgram", "nova-3", replace(MEDIA, grade="streaming", most={"audio_ms": 60_000}), 4800),
+        ("deepgram", "nova-3", replace(MEDIA, grade="sung", most={"audio_ms": 60_000}), 16_200),
+        # The fee of the request is held unasked, the dearest where the context is not named.
+        ("perplexity", "sonar", replace(MEDIA, grade="low"), 5000),
+        ("perplexity", "sonar", MEDIA, 12_000),
+        ("perplexity", "sonar-pro", replace(MEDIA, grade="low+auto"), 22_000),
+        # Pictures in tokens: the wire says how many at most.
+        ("openai", "gpt-image-1.5", replace(MEDIA, most={"image_out_tokens": 1056}), 33_792),
+        # A tier that may be served as standard is held at the dearer of the two.
+        ("google", "gemini-3.8-flash", replace(ASKED, tier="priority"), 2700),
+        ("google", "gemini-3.8-flash", replace(ASKED, tier="flex"), 1500),
+        # A vector may be of a film; a token of a prompt may be one of speech.
+        ("google", "gemini-embedding-2", ASKED, 24_000),
+        ("google", "gemini-2.5-flash", ASKED, 2000),
+        # What the provider will say is not known yet: the list counts.
+        ("xai", "grok-4.7", ASKED, 4000),
+        ("elevenlabs", "music_v1", replace(MEDIA, most={"credits": 1000}), 300_000),
+    ],
+)
+def test_other_providers_are_held_for_what_a_call_may_cost(
+    prices: Prices, provider: str, model: str, demand: Demand, base_micros: int
+) -> None:
+    worst = found(prices, provider, model).worst(demand, context_window=1_000_000)
+    assert worst.base_picos == base_micros * 1_000_000
+
+
 @pytest.mark.parametrize(
     ("provider", "model", "demand"),
     [
+        ("xai", "grok-4.7", replace(ASKED, tier="priority")),
+        ("google", "gemini-3.8-flash", replace(ASKED, tier="PRIORITY")),
+        ("deepgram", "nova-3", replace(MEDIA, most={"characters": 1})),
         ("anthropic", "claude-haiku-4-5", replace(ASKED, speed="fast")),
         ("anthropic", "claude-haiku-4-5", replace(ASKED, geo="us")),
         ("anthropic", "claude-opus-5-5", replace(ASKED, geo="moon")),

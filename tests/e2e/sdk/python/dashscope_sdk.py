@@ -71,6 +71,18 @@ def spoken(key: str, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": answer.output.audio["url"]}
 
 
+def filmed(key: str, args: dict[str, Any]) -> dict[str, Any]:
+    """Begins a video and waits for it."""
+    begun = checked(dashscope.VideoSynthesis.async_call(api_key=key, **args))
+    return {"shown": checked(dashscope.VideoSynthesis.wait(begun, api_key=key)).output.video_url}
+
+
+def film_left(key: str, args: dict[str, Any]) -> dict[str, Any]:
+    """Begins a video and never asks for it."""
+    answer = checked(dashscope.VideoSynthesis.async_call(api_key=key, **args))
+    return {"shown": answer.output.task_status}
+
+
 def tell(error: Exception) -> dict[str, Any] | None:
     if not isinstance(error, Refused):
         return None
@@ -89,6 +101,8 @@ lines.serve(
         "embed": embedded,
         "image": painted,
         "speech": spoken,
+        "film": filmed,
+        "film_left": film_left,
     },
     connect,
     tell,

@@ -42,6 +42,10 @@ def cancelled(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": len(first)}
 
 
+def read(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": client.read.v1.text.analyze(**args).results.summary.text}
+
+
 def tell(error: Exception) -> dict[str, Any] | None:
     if not isinstance(error, ApiError):
         return None
@@ -51,7 +55,13 @@ def tell(error: Exception) -> dict[str, Any] | None:
 lines.note_httpx()
 lines.serve(
     version("deepgram-sdk"),
-    {"speech": spoken, "cancel": cancelled, "transcribe": transcribed, "transcribe_url": transcribed_from},
+    {
+        "speech": spoken,
+        "cancel": cancelled,
+        "transcribe": transcribed,
+        "transcribe_url": transcribed_from,
+        "read": read,
+    },
     connect,
     tell,
 )

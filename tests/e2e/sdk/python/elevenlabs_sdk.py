@@ -46,6 +46,31 @@ def transcribed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": client.speech_to_text.convert(**{**args, "file": file}).text}
 
 
+def sounded(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": lines.digest(client.text_to_sound_effects.convert(**args))}
+
+
+def composed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": lines.digest(client.music.compose(**args))}
+
+
+def composed_in_pieces(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": lines.digest(client.music.stream(**args))}
+
+
+def changed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    sound = lines.bytes_of(args, "audio")
+    return {"shown": lines.digest(client.speech_to_speech.convert(**{**args, "audio": sound}))}
+
+
+def isolated(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": lines.digest(client.audio_isolation.convert(audio=lines.bytes_of(args, "audio")))}
+
+
+def designed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": client.text_to_voice.design(**args).previews[0].generated_voice_id}
+
+
 def tell(error: Exception) -> dict[str, Any] | None:
     if not isinstance(error, ApiError):
         return None
@@ -62,6 +87,12 @@ lines.serve(
         "timed_stream": streamed_timed,
         "cancel": cancelled,
         "transcribe": transcribed,
+        "sound": sounded,
+        "music": composed,
+        "music_stream": composed_in_pieces,
+        "change": changed,
+        "isolate": isolated,
+        "design": designed,
     },
     connect,
     tell,

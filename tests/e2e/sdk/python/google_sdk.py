@@ -51,6 +51,21 @@ def made(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": lines.digest(answer.candidates[0].content.parts[0].inline_data.data)}
 
 
+def sound_of(chunk: Any) -> bytes:
+    return chunk.candidates[0].content.parts[0].inline_data.data
+
+
+def spoken(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": lines.digest(map(sound_of, client.models.generate_content_stream(**args)))}
+
+
+def speech_cancelled(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    stream = client.models.generate_content_stream(**args)
+    first = sound_of(next(stream))
+    stream.close()
+    return {"shown": len(first)}
+
+
 def counted(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": client.models.count_tokens(**args).total_tokens}
 
@@ -75,6 +90,8 @@ lines.serve(
         "embed": embedded,
         "image": made,
         "speech": made,
+        "speech_stream": spoken,
+        "speech_cancel": speech_cancelled,
         "count": counted,
         "models": listed,
     },

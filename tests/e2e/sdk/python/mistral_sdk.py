@@ -1,5 +1,6 @@
 """Mistral's SDK."""
 
+import base64
 import json
 from importlib.metadata import version
 from typing import Any
@@ -42,6 +43,23 @@ def cancelled(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     raise AssertionError("a stream without a word")
 
 
+def completed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": client.fim.complete(**args).choices[0].message.content}
+
+
+def completed_in_pieces(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    with client.fim.stream(**args) as stream:
+        return {"shown": "".join(event.data.choices[0].delta.content or "" for event in stream)}
+
+
+def completion_cancelled(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    with client.fim.stream(**args) as stream:
+        for event in stream:
+            if event.data.choices[0].delta.content:
+                return {"shown": event.data.choices[0].delta.content}
+    raise AssertionError("a stream without a word")
+
+
 def embedded(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": client.embeddings.create(**args).data[0].embedding}
 
@@ -64,6 +82,12 @@ def spoken(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": client.audio.speech.complete(**args).audio_data}
 
 
+def spoken_in_pieces(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    with client.audio.speech.complete(stream=True, **args) as stream:
+        pieces = [event.data.audio_data for event in stream if event.event == "speech.audio.delta"]
+    return {"shown": lines.digest(base64.b64decode(piece) for piece in pieces)}
+
+
 def read(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": len(client.ocr.process(**args).pages)}
 
@@ -81,10 +105,14 @@ lines.serve(
         "call": whole,
         "stream": streamed,
         "cancel": cancelled,
+        "fill": completed,
+        "fill_stream": completed_in_pieces,
+        "fill_cancel": completion_cancelled,
         "embed": embedded,
         "transcribe": transcribed,
         "transcribe_stream": transcribed_in_pieces,
         "speech": spoken,
+        "speech_stream": spoken_in_pieces,
         "ocr": read,
     },
     connect,

@@ -89,6 +89,23 @@ def translated(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": client.audio.translations.create(**file_of(args)).text}
 
 
+def filmed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """Begins a video, looks until it is done, and fetches it."""
+    video = client.videos.create(**args)
+    statuses = [video.status]
+    while video.status not in ("completed", "failed") and len(statuses) < 50:
+        video = client.videos.retrieve(video.id)
+        statuses.append(video.status)
+    if video.status == "failed":
+        return {"shown": video.error.message}
+    return {"shown": lines.digest(client.videos.download_content(video.id).content), "statuses": statuses}
+
+
+def film_left(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """Begins a video and never asks for it."""
+    return {"shown": client.videos.create(**args).status}
+
+
 def tell(error: Exception) -> dict[str, Any] | None:
     return lines.told_by_stainless(error) if isinstance(error, openai.APIError) else None
 
@@ -111,6 +128,8 @@ lines.serve(
         "transcribe": transcribed,
         "transcribe_stream": transcribed_in_events,
         "translate": translated,
+        "film": filmed,
+        "film_left": film_left,
     },
     connect,
     tell,

@@ -1,6 +1,6 @@
 """Every trial, in the order of the providers."""
 
-from tests.e2e.sdk.trials import chat, first, frameworks, google, openai, vendors, voices
+from tests.e2e.sdk.trials import chat, films, first, frameworks, google, openai, plain, vendors, voices
 from tests.e2e.sdk.trials.trial import Trial
 
 TRIALS: list[Trial] = [
@@ -11,4 +11,6 @@ TRIALS: list[Trial] = [
     *voices.TRIALS,
     *chat.TRIALS,
     *vendors.TRIALS,
+    *plain.TRIALS,
+    *films.TRIALS,
 ]

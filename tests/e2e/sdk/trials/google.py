@@ -35,8 +35,8 @@ def text(sdk: Name, path: str) -> Trial:
     )
 
 
-def other(sdk: Name, path: str, modality: str, deed: Deed) -> Trial:
-    """Another modality, which has a plain call alone."""
+def other(sdk: Name, path: str, modality: str, deed: Deed, **more: Any) -> Trial:
+    """Another modality."""
     kind = "ClientError" if sdk[1] == "python" else "ApiError"
     return Trial(
         provider="google",
@@ -47,6 +47,7 @@ def other(sdk: Name, path: str, modality: str, deed: Deed) -> Trial:
         cap_kind=kind,
         call=deed,
         refusal=Refusal(fake.refusal(400, "as scripted"), 400, kind),
+        **more,
     )
 
 
@@ -63,11 +64,12 @@ PAINT = Deed(
     hashlib.sha256(fake.PICTURE).hexdigest(),
     fake.PICTURE_COST_MICROS,
 )
-SPEAK = Deed(
-    "speech",
-    {"model": fake.SPEAKER, "contents": "Say hello", "config": {"response_modalities": ["AUDIO"]}},
-    hashlib.sha256(fake.SPEECH).hexdigest(),
-    fake.SPEECH_COST_MICROS,
+SPEECH = hashlib.sha256(fake.SPEECH).hexdigest()
+SAY = {"model": fake.SPEAKER, "contents": "Say hello", "config": {"response_modalities": ["AUDIO"]}}
+SPEAK = Deed("speech", SAY, SPEECH, fake.SPEECH_COST_MICROS)
+SPEAK_STREAM = Deed("speech_stream", SAY, SPEECH, fake.SPEECH_COST_MICROS)
+SPEAK_CANCEL = Cancel(
+    Deed("speech_cancel", SAY, 1024, fake.SPEECH_COST_MICROS), lambda gate: fake.speech_stream(gate=gate)
 )
 PYTHON: Name = ("google", "python")
 NODE: Name = ("google", "node")
@@ -78,5 +80,5 @@ TRIALS = [
     other(PYTHON, "/google", "embeddings", EMBED),
     other(NODE, "", "embeddings", EMBED),
     other(PYTHON, "", "images", PAINT),
-    other(PYTHON, "", "speech", SPEAK),
+    other(PYTHON, "", "speech", SPEAK, stream=SPEAK_STREAM, cancel=SPEAK_CANCEL),
 ]

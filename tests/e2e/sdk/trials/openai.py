@@ -7,7 +7,7 @@ from typing import Any
 from tests.e2e.sdk.sdks import Name
 from tests.e2e.sdk.trials.trial import TOOL_CALL, Cancel, Cost, Deed, Refusal, Trial
 from tests.e2e.sdk.trials.voices import sound_of
-from tests.support import fake_openai, fake_openai_media, fake_openai_responses, fake_xai
+from tests.support import fake_groq, fake_openai, fake_openai_media, fake_openai_responses, fake_xai
 from tests.support.fake_openai_responses import TEXT, Responses
 
 PYTHON: Name = ("openai", "python")
@@ -104,6 +104,33 @@ def media(sdk: Name) -> list[Trial]:
     ]
 
 
+def groq() -> list[Trial]:
+    """Groq's voices, through OpenAI's SDK."""
+
+    def trial(modality: str, call: Deed, **more: Any) -> Trial:
+        path = "/openai/v1"
+        refusal = Refusal(fake_groq.GROQ.refusal(400, "as scripted"), 400, "BadRequestError")
+        kind = KINDS["python"]
+        return Trial("groq", modality, PYTHON, f"/groq{path}", path, kind, call, refusal=refusal, **more)
+
+    say = {"model": fake_groq.SPEAKER, "input": fake_groq.SPOKEN, "voice": "hannah", "response_format": "wav"}
+    hear = {"model": fake_groq.TRANSCRIBER, "file": sound_of(18)}
+    digest = hashlib.sha256(fake_groq.SPEECH).hexdigest()
+    cost, counts = fake_groq.SPEECH_COST_MICROS, {"characters": 20}
+    return [
+        trial(
+            "speech",
+            Deed("speech", say, digest, cost, counts),
+            stream=Deed("speech_stream", say, digest, cost, counts),
+            cancel=Cancel(Deed("speech_cancel", say, 1024, cost), lambda gate: fake_groq.speech(gate=gate)),
+        ),
+        trial(
+            "transcription",
+            Deed("transcribe", hear, fake_groq.TRANSCRIPT, fake_groq.TRANSCRIPTION_COST_MICROS),
+        ),
+    ]
+
+
 XAI_PAINT = Deed(
     "image",
     {"model": fake_xai.PAINTER, "prompt": "A pixel", "response_format": "b64_json"},
@@ -117,6 +144,7 @@ TRIALS = [
     responses("xai", PYTHON, fake_xai.RESPONSES, fake_xai.RESPONSES_COST_MICROS, "/xai/v1"),
     *media(PYTHON),
     *media(NODE),
+    *groq(),
     Trial(
         "xai",
         "images",

@@ -69,6 +69,8 @@ class Trial:
     streamed_tools: Deed | None = None
     refusal: Refusal | None = None
     cancel: Cancel | None = None
+    left: Deed | None = None
+    """A job that is begun and never asked for."""
     more: Sequence[Deed] = ()
     """Further deeds, each a call."""
     warm_up: int = 0

@@ -1,6 +1,7 @@
 """Mistral's, Qwen's and MiniMax's other routes: their own SDK if there is one, Anthropic's if their pages say so."""
 
 import base64
+import hashlib
 from typing import Any
 
 from tests.e2e.sdk.sdks import Name
@@ -62,7 +63,9 @@ READ = {
     "model": fake_mistral.READER,
     "document": {"type": "document_url", "document_url": "https://example.com/paper.pdf"},
 }
+FILL = {"model": fake_mistral.CODER.model, "prompt": "def hello():"}
 SPEECH = base64.b64encode(fake_mistral.SPEECH).decode()
+SPEECH_DIGEST = hashlib.sha256(fake_mistral.SPEECH).hexdigest()
 ASK: dict[str, Any] = {"model": fake_qwen.MODEL, "messages": HELLO}
 PARAMETERS = {"type": "object", "properties": {"q": {"type": "integer"}}}
 WITH_TOOL = {**ASK, "tools": [{"type": "function", "function": {"name": "get", "parameters": PARAMETERS}}]}
@@ -92,7 +95,20 @@ TRIALS = [
             "transcribe_stream", HEAR, fake_mistral.TRANSCRIPT, fake_mistral.TRANSCRIPTION_COST_MICROS
         ),
     ),
-    mistral("speech", Deed("speech", SAY, SPEECH, fake_mistral.SPEECH_COST_MICROS, {"characters": 12})),
+    mistral(
+        "speech",
+        Deed("speech", SAY, SPEECH, fake_mistral.SPEECH_COST_MICROS, {"characters": 12}),
+        stream=Deed("speech_stream", SAY, SPEECH_DIGEST, fake_mistral.SPEECH_COST_MICROS, {"characters": 12}),
+    ),
+    mistral(
+        "text (completion)",
+        Deed("fill", FILL, TEXT, fake_mistral.CODE_COST_MICROS),
+        stream=Deed("fill_stream", FILL, TEXT, fake_mistral.CODE_COST_MICROS),
+        cancel=Cancel(
+            Deed("fill_cancel", FILL, "Hello", fake_mistral.CODE_COST_MICROS),
+            lambda gate: fake_mistral.CODER.stream(gate=gate),
+        ),
+    ),
     mistral("ocr", Deed("ocr", READ, 3, fake_mistral.OCR_COST_MICROS)),
     qwen(
         "text (native)",

@@ -69,6 +69,21 @@ def elevenlabs(sdk: Name, path: str) -> list[Trial]:
     return [speech, transcription]
 
 
+def credited(modality: str, call: Deed, **more: Any) -> Trial:
+    """What ElevenLabs bills in credits, through its SDK for Python."""
+    return Trial(
+        provider="elevenlabs",
+        modality=modality,
+        sdk=("elevenlabs", "python"),
+        path="",
+        own_path="",
+        cap_kind="ApiError",
+        call=call,
+        refusal=Refusal(fake_elevenlabs.refusal(400, "as scripted"), 400, "ApiError"),
+        **more,
+    )
+
+
 def deepgram(sdk: Name, path: str) -> list[Trial]:
     """Speech and transcription."""
     kind = "ApiError" if sdk[1] == "python" else "DeepgramError"
@@ -110,7 +125,33 @@ def deepgram(sdk: Name, path: str) -> list[Trial]:
     return [speech, transcription]
 
 
+CREDITS = fake_elevenlabs.CREDITS_COST_MICROS
+SOUND: dict[str, Any] = {"text": "A door"}
+MUSIC: dict[str, Any] = {"prompt": "A waltz", "music_length_ms": 10_000}
+CHANGE: dict[str, Any] = {"voice_id": fake_elevenlabs.VOICE, "audio": sound_of(5)}
+DESIGN = {"voice_description": "An old sailor, hoarse and slow", "text": "Hello there. " * 10}
+READ = {"request": {"text": "Hello there, says she."}, "summarize": "v2", "language": "en"}
+
 TRIALS = [
+    credited("sound effects", Deed("sound", SOUND, ELEVENLABS_SPEECH, CREDITS)),
+    credited(
+        "music",
+        Deed("music", MUSIC, ELEVENLABS_SPEECH, CREDITS),
+        stream=Deed("music_stream", MUSIC, ELEVENLABS_SPEECH, CREDITS),
+    ),
+    credited("voice changing", Deed("change", CHANGE, ELEVENLABS_SPEECH, CREDITS)),
+    credited("voice isolation", Deed("isolate", {"audio": sound_of(5)}, ELEVENLABS_SPEECH, CREDITS)),
+    credited("voice design", Deed("design", DESIGN, "v-2", CREDITS)),
+    Trial(
+        "deepgram",
+        "text (analysis)",
+        ("deepgram", "python"),
+        "/deepgram",
+        "",
+        "ApiError",
+        Deed("read", READ, fake_deepgram.SUMMARY, fake_deepgram.READING_COST_MICROS),
+        refusal=Refusal(fake_deepgram.refusal(400, "as scripted"), 400, "BadRequestError"),
+    ),
     *elevenlabs(("elevenlabs", "python"), ""),
     *elevenlabs(("elevenlabs", "node"), "/elevenlabs"),
     *deepgram(("deepgram", "python"), ""),

@@ -1,0 +1,162 @@
+"""A tap over a JSON array that grows while its items are made: Gemini's streams without `alt=sse`.
+
+Each item is read as an event of a stream would be, so both forms are metered by one reading. Invariants as in `taps`:
+bytes are relayed as they come, memory is bounded, nothing a provider sends raises, and no byte is looked at twice.
+"""
+
+import re
+
+import msgspec
+from msgspec import Raw
+
+from qlaud.core.usage import Metered
+from qlaud.wire.counts import UNREADABLE
+from qlaud.wire.taps import EVENT_KEEP_BYTES, TAIL_BYTES, Reading
+from qlaud.wire.types import Tap
+
+AROUND = b" \t\r\n"
+BETWEEN = b" \t\r\n,[]"
+_OUTSIDE = re.compile(rb'["{}\[\]]')
+_INSIDE = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+
+
+class ArrayTap:
+    """Follows strings and brackets, and hands over each item when it is whole. A bare object is an item too."""
+
+    as_it_comes = True
+    __slots__ = (
+        "_depth",
+        "_dropped",
+        "_escaped",
+        "_in_string",
+        "_kept",
+        "_last",
+        "_parts",
+        "_reading",
+        "at_boundary",
+    )
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._depth = 0
+        """Open brackets of the item that has begun; 0 between items."""
+        self._in_string = self._escaped = False
+        self._parts: list[bytes] = []
+        self._kept = self._dropped = 0
+        self._last = b""
+        """The last byte relayed that is no white space."""
+        self.at_boundary = True
+
+    @property
+    def reading(self) -> Reading:
+        """What was understood so far, for the wire that made this tap."""
+        return self._reading
+
+    @property
+    def output_floor(self) -> int:
+        return self._reading.output_floor
+
+    @property
+    def started(self) -> bool:
+        return self._reading.started
+
+    @property
+    def complete(self) -> bool:
+        return self._reading.complete
+
+    def feed(self, chunk: bytes) -> bytes:
+        self._last = chunk.rstrip(AROUND)[-1:] or self._last
+        if self._depth or self._in_string or not self._whole_items(chunk):
+            self._scan(chunk)
+        self.at_boundary = not (self._depth or self._in_string or self._last == b"]")
+        return chunk
+
+    def finish(self) -> bytes:
+        if self._dropped:
+            self._end_item(b"")
+        return b""
+
+    def outcome(self, *, input_bound: int) -> Metered:
+        return self._reading.outcome(input_bound=input_bound)
+
+    def framed(self, item: bytes) -> bytes:
+        """An item of ours as it must be written behind what was relayed, to end the array."""
+        before = {b"": b"[", b"[": b"", b",": b""}.get(self._last, b",\r\n")
+        return before + item + b"]"
+
+    def _whole_items(self, chunk: bytes) -> bool:
+        """Read a chunk that consists of whole items, as nearly every one does. False if it is something else."""
+        text = chunk.strip(BETWEEN)
+        if not text:
+            return chunk.strip(AROUND) in (b"", b"[", b"]", b",", b"[]")
+        if text[:1] != b"{" or text[-1:] != b"}":
+            return False
+        try:
+            items = msgspec.json.decode(b"[%b]" % text, type=list[Raw])
+        except UNREADABLE:
+            return False
+        for item in items:
+            self._reading.event(bytes(item))
+        return True
+
+    def _scan(self, chunk: bytes) -> None:
+        at = start = 0
+        size = len(chunk)
+        while at < size:
+            if self._in_string:
+                at = self._through_string(chunk, at)
+                continue
+            found = _OUTSIDE.search(chunk, at)
+            if found is None:
+                break
+            at = found.end()
+            mark = found[0]
+            if mark == b'"':
+                self._in_string = True
+            elif mark in b"}]":
+                if self._depth:
+                    self._depth -= 1
+                    if not self._depth:
+                        self._end_item(chunk[start:at])
+            elif self._depth or mark == b"{":
+                if not self._depth:
+                    start = at - 1
+                self._depth += 1
+        if self._depth:
+            self._keep(chunk[start:])
+
+    def _through_string(self, chunk: bytes, at: int) -> int:
+        """Behind the string that is open at `at`, or the end of the chunk."""
+        if self._escaped:
+            self._escaped = False
+            return at + 1
+        found = _INSIDE.match(chunk, at)
+        at = found.end() if found else at
+        if at < len(chunk):
+            self._in_string = self._escaped = chunk[at] == 0x5C  # a backslash at the very end
+            at += 1
+        return at
+
+    def _keep(self, piece: bytes) -> None:
+        self._parts.append(piece)
+        self._kept += len(piece)
+        if self._kept > EVENT_KEEP_BYTES or (self._dropped and self._kept > 2 * TAIL_BYTES):
+            end = b"".join(self._parts)[-TAIL_BYTES:]
+            self._dropped += self._kept - len(end)
+            self._parts, self._kept = [end], len(end)
+
+    def _end_item(self, piece: bytes) -> None:
+        item = b"".join((*self._parts, piece))
+        size, loose = len(item) + self._dropped, self._dropped > 0 or len(item) > EVENT_KEEP_BYTES
+        self._parts, self._kept, self._dropped = [], 0, 0
+        if loose:
+            self._reading.tail(item[-TAIL_BYTES:], size)
+        else:
+            self._reading.event(item)
+
+
+def inserted(tap: Tap, event: bytes) -> bytes:
+    """An event of ours as it must be written into what `tap` relays: of an array, it is the last item."""
+    if not isinstance(tap, ArrayTap) or not event:
+        return event
+    return tap.framed(b",".join(line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")))

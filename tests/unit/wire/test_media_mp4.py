@@ -1,0 +1,179 @@
+"""Playing time of MP4, M4A and MOV: the longest of what the movie, its tracks and the frames of its sound say."""
+
+import struct
+
+import pytest
+from tests.support.media_files import (
+    AAC_16K,
+    FTYP,
+    OPUS_20,
+    OPUS_ENTRY,
+    box,
+    esds,
+    flac_info,
+    fragment,
+    full,
+    movie,
+    played,
+    sound_entry,
+    stsz,
+    stts,
+    times,
+    track,
+    u32,
+)
+
+TEN = track(AAC_16K, stts((156, 1024), (1, 512)), stsz(157), duration=160_256)
+"""157 frames of AAC: 10.048 s with the last one whole."""
+MDAT = box(b"mdat", bytes(157 * 100))
+VIDEO = box(b"avc1", bytes(78))
+
+
+def m4a(*tracks: bytes, duration: int = 0, scale: int = 1000) -> bytes:
+    return FTYP + movie(*tracks, duration=duration, scale=scale) + MDAT
+
+
+@pytest.mark.parametrize(
+    ("file", "ms"),
+    [
+        (m4a(TEN, duration=10_016), 10_048),
+        (FTYP + MDAT + movie(TEN, duration=10_016), 10_048),
+        (movie(TEN, duration=10_016) + MDAT, 10_048),
+        (
+            FTYP + box(b"free", bytes(8)) + movie(TEN) + struct.pack(">I4sQ", 1, b"mdat", 116) + bytes(100),
+            10_048,
+        ),
+        (FTYP + movie(TEN) + struct.pack(">I4s", 0, b"mdat") + bytes(100), 10_048),
+        (m4a(TEN)[:-9000], 10_048),  # what is missing at the end is sound
+        (m4a(TEN, duration=60_000), 60_000),
+        (m4a(track(AAC_16K, stts((157, 4096)), stsz(157))), 40_192),
+        (m4a(track(AAC_16K, stts((157, 1024)), stsz(157), duration=320_000)), 20_000),
+        (m4a(track(VIDEO, stts((300, 512)), stsz(300), scale=12_800, handler=b"vide"), TEN), 12_000),
+    ],
+)
+def test_the_longest_of_what_is_said_is_the_playing_time(file: bytes, ms: int) -> None:
+    assert played(file) == ms
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        m4a(track(AAC_16K, stts((157, 1)), stsz(157), duration=157), duration=9),
+        m4a(track(AAC_16K, stts((157, 1024)), stsz(157), scale=2**31), duration=9),
+        m4a(track(AAC_16K, stts((1, 1024)), stsz(157))),
+        m4a(track(AAC_16K, stts((157, 1)), stsz(1))),
+        m4a(track(AAC_16K, stts((157, 1)), stsz(157), handler=b"vide")),
+        m4a(track(AAC_16K, stts((157, 1)), full(b"stsz", u32(0, 157), u32(*[100] * 157)))),
+        FTYP + movie(track(AAC_16K)) + b"".join(fragment(1, ticks=1) for _ in range(157)),
+    ],
+)
+def test_tables_that_claim_less_than_the_frames_play_do_not_matter(file: bytes) -> None:
+    assert played(file) == 10_048
+
+
+def test_edits_that_repeat_the_sound_are_counted() -> None:
+    thrice = full(b"elst", u32(3), u32(10_000, 0, 1 << 16) * 3)
+    assert played(m4a(track(AAC_16K, stts((157, 1024)), stsz(157), edits=thrice), duration=10_000)) == 30_000
+    wide = full(b"elst", u32(1), struct.pack(">QqI", 30_000, 0, 1 << 16), version=1)
+    assert played(m4a(track(AAC_16K, stts((157, 1024)), stsz(157), edits=wide), duration=10_000)) == 30_000
+
+
+def test_heads_of_the_wide_version_are_read() -> None:
+    long = full(b"mvhd", struct.pack(">QQIQ", 0, 0, 1000, 2**33), version=1)
+    assert played(FTYP + box(b"moov", long, TEN) + MDAT) == 2**33
+    unknown = full(b"mvhd", struct.pack(">QQIQ", 0, 0, 1000, 2**64 - 1), version=1)
+    assert played(FTYP + box(b"moov", unknown, TEN) + MDAT) == 10_048
+
+
+def test_fragments_are_added_up() -> None:
+    head = FTYP + movie(track(AAC_16K), box(b"mvex", full(b"trex", u32(1, 1, 1024, 100, 0))))
+    parts = [fragment(25) + box(b"mdat", bytes(2500)) for _ in range(4)]
+    assert played(head + b"".join(parts)) == 6400
+    usual = [fragment(25, ticks=None) + box(b"mdat", bytes(2500)) for _ in range(4)]
+    assert played(head + b"".join(usual)) == 6400
+    late = [fragment(25, time=10**9 + 25_600 * n) + box(b"mdat", bytes(2500)) for n in range(4)]
+    assert played(head + b"".join(late)) == 6400
+    gap = fragment(25, time=0) + fragment(25, time=320_000)
+    assert played(head + gap) == 21_600
+
+
+def test_ticks_of_each_frame_in_a_fragment_are_read() -> None:
+    run = full(b"trun", u32(3), u32(1600, 100, 3200, 100, 16_000, 100), flags=0x300)
+    head = FTYP + movie(track(AAC_16K))
+    assert played(head + box(b"moof", box(b"traf", full(b"tfhd", u32(1)), run))) == 1300
+
+
+@pytest.mark.parametrize(
+    ("entry", "count", "ms"),
+    [
+        (sound_entry(b"mp4a", 48_000, esds(b"", codec=0x6B)), 100, 2400),
+        (sound_entry(b"alac", 0, full(b"alac", u32(4096), bytes(16), u32(44_100))), 100, 9288),
+        (sound_entry(b"ac-3", 48_000), 100, 3200),
+        (sound_entry(b"samr", 8000, box(b"damr", b"qlau\0\0\0\0\5")), 100, 10_000),
+        (sound_entry(b"samr", 8000), 100, 2000),
+        (sound_entry(b"sawb", 16_000), 100, 2000),
+        (sound_entry(b"sowt", 8000), 48_000, 6000),
+        (sound_entry(b"sowt", 0), 48_000, 3000),
+        (sound_entry(b"fLaC", 0, full(b"dfLa", b"\0\0\0\x22", flac_info(0))), 10, 2560),
+        (sound_entry(b"mp4a", 0, esds(b"\x2b\x92\x08\0")), 100, 4644),  # SBR over 22.05 kHz
+        (sound_entry(b"mp4a", 0, esds(b"\x17\x80\x3e\x80\x08")), 100, 3200),  # a rate in full: 32 kHz
+        (sound_entry(b".mp3", 48_000), 100, 2400),
+    ],
+)
+def test_every_codec_has_its_frames(entry: bytes, count: int, ms: int) -> None:
+    assert played(m4a(track(entry, stts((count, 1)), stsz(count)))) == ms
+
+
+def opus_tables(counts: list[int], offsets: list[int], *, wide: bool = False) -> list[bytes]:
+    total = sum(counts)
+    runs = [u32(index, count, 1) for index, count in enumerate(counts, 1)]
+    chunks = (
+        full(b"co64", u32(len(offsets)), *(at.to_bytes(8) for at in offsets))
+        if wide
+        else full(b"stco", u32(len(offsets), *offsets))
+    )
+    return [stts((total, 1)), stsz(total, len(OPUS_20)), full(b"stsc", u32(len(runs)), *runs), chunks]
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_packets_of_opus_are_looked_at_where_they_stand(wide: bool) -> None:
+    film = bytes(3000)
+    sound = box(b"mdat", OPUS_20 * 30, film, b"\x18".ljust(31, b"x") * 20)
+    start = len(FTYP) + 8
+    tables = opus_tables([30, 20], [start, start + 30 * 31 + 3000], wide=wide)
+    assert played(FTYP + sound + movie(track(OPUS_ENTRY, *tables))) == 600 + 1200
+
+
+def test_packets_of_opus_in_fragments_are_looked_at() -> None:
+    head = FTYP + movie(track(OPUS_ENTRY, scale=48_000))
+    sound = box(b"mdat", b"\x18".ljust(31, b"x") * 20)
+    assert played(head + fragment(20, ticks=1, size=31) + sound) == 1200
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        FTYP + MDAT,
+        FTYP + movie() + MDAT,
+        FTYP + movie(TEN) + movie(TEN) + MDAT,
+        FTYP + fragment(10) + movie(TEN),
+        m4a(track(AAC_16K, stts((1, 1024)), stsz(1, 9000))),  # more than one frame
+        m4a(track(AAC_16K, stts((2, 1024)), full(b"stsz", u32(0, 2), u32(100, 9000)))),
+        FTYP + movie(track(AAC_16K)) + fragment(1, size=9000),
+        m4a(track(sound_entry(b"dtsc", 48_000), stts((9, 1024)), stsz(9))),
+        m4a(track(sound_entry(b"mp4a", 48_000, esds(b"", codec=0xDD)), stts((9, 1)), stsz(9))),
+        m4a(track(sound_entry(b"mp4a", 48_000, esds(b"\x2f\x80")), stts((9, 1)), stsz(9))),
+        m4a(track(sound_entry(b"mp4a", 48_000), stts((9, 1)), stsz(9))),
+        m4a(track(AAC_16K, stts((9, 1)), full(b"stsz", u32(0, 9)))),
+        m4a(track(AAC_16K, full(b"stts", u32(2**31)), stsz(9))),
+        m4a(track(OPUS_ENTRY, *opus_tables([3], [5000])[:2])),
+        m4a(track(AAC_16K, stts((9, 1)), stsz(9), scale=0)),
+        FTYP + struct.pack(">I4s", 7, b"free") + movie(TEN),
+        FTYP + movie(TEN)[:-4],
+        FTYP + struct.pack(">I4s", 5000, b"free") + movie(TEN),
+        FTYP + box(b"moov", times(b"mvhd", 1000, 9), box(b"trak", struct.pack(">I4s", 99, b"mdia"))),
+        m4a(track(AAC_16K, stts((9, 1)), full(b"stz2", u32(8, 9)))),
+    ],
+)
+def test_a_film_that_contradicts_itself_or_is_unknown_has_no_playing_time(file: bytes) -> None:
+    assert played(file) is None
