@@ -13,7 +13,7 @@ from tests.e2e.sdk.sdks import PACKAGES, Result
 from tests.e2e.sdk.trials.everybody import TRIALS
 from tests.e2e.sdk.trials.trial import CAP, TOOL_CALL, Deed, Trial
 from tests.support.fake_provider import FakeProvider, Gate
-from tests.support.gateway import Gateway, MintedKey, until
+from tests.support.gateway import SETTLE_S, Gateway, MintedKey, until
 from tests.support.providers_page import modalities_of
 
 Has = Callable[[Trial], object]
@@ -144,6 +144,21 @@ def test_a_call_left_in_the_middle_is_read_to_its_end_and_billed_to_the_micro(
     gate.open()
     assert_billed(gateway, key, trial.cancel.deed)
     assert not provider.last.hung_up.is_set()
+
+
+@trials("cancel", lambda trial: trial.cancel)
+def test_a_call_left_by_a_key_that_cancels_is_hung_up_and_paid_for_within_its_hold(
+    gateway: Gateway, provider: FakeProvider, sdk: Do, trial: Trial
+) -> None:
+    assert trial.cancel is not None
+    key = gateway.mint(on_disconnect="cancel", max_spend_usd=5)
+    provider.script(trial.cancel.script(Gate()))
+    sdk(trial.cancel.deed, key)
+    assert provider.last.hung_up.wait(SETTLE_S)
+    (event,) = gateway.wait_settled(key, 1)["events"]
+    exact = trial.cancel.deed.costs(event["created_at"])
+    assert 0 < event["cost_micros"] < 5_000_000
+    assert event["estimated"] or event["cost_micros"] in exact
 
 
 @trials("cancel", lambda trial: trial.left)
