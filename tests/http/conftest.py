@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.fake_anthropic import serve_anthropic
+from tests.support.fake_google import serve_google
 from tests.support.fake_openai import serve_openai
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import OPERATOR_KEYS, Gateway, MintedKey, gateway_process
@@ -39,15 +40,26 @@ def running_openai() -> Iterator[FakeProvider]:
 
 
 @pytest.fixture(scope="session")
+def running_google() -> Iterator[FakeProvider]:
+    with serve_google() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
 def gateway(
     databases: Databases,
     tmp_path_factory: pytest.TempPathFactory,
     running_anthropic: FakeProvider,
     running_openai: FakeProvider,
+    running_google: FakeProvider,
 ) -> Iterator[Gateway]:
     """The process under test."""
     dsn = databases.clone()
-    bases = {"anthropic": running_anthropic.origin, "openai": f"{running_openai.origin}/v1"}
+    bases = {
+        "anthropic": running_anthropic.origin,
+        "openai": f"{running_openai.origin}/v1",
+        "google": running_google.origin,
+    }
     folder = tmp_path_factory.mktemp("gateway")
     with gateway_process(dsn, folder, providers=bases, settings=IMPATIENT) as gateway:
         yield gateway
@@ -67,6 +79,11 @@ def anthropic_provider(running_anthropic: FakeProvider) -> Iterator[FakeProvider
 @pytest.fixture
 def openai_provider(running_openai: FakeProvider) -> Iterator[FakeProvider]:
     yield from _fresh(running_openai)
+
+
+@pytest.fixture
+def google_provider(running_google: FakeProvider) -> Iterator[FakeProvider]:
+    yield from _fresh(running_google)
 
 
 @pytest.fixture

@@ -14,6 +14,9 @@ from qlaud.core.paths import PathPattern
         ("/v1/models/{model}:generate", "/v1/models/google/gemini-3:generate", {"model": "google/gemini-3"}),
         ("/v1/models/{model}:generate", "/v1/models/org/m:free:generate", {"model": "org/m:free"}),
         ("/v1/models/{model}:generate", "/v1/models/m:count", None),
+        ("/v1/models/{name}", "/v1/models/m-1.5", {"name": "m-1.5"}),
+        ("/v1/models/{name}", "/v1/models/m:count", None),
+        ("/v1/models/{name}", "/v1/models/m/operations/o", None),
         ("/v1/a.b", "/v1/aXb", None),
     ],
 )

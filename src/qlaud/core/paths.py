@@ -1,8 +1,9 @@
 """Paths as patterns: `/v1/text-to-speech/{voice}/stream`, matched whole, and changed only where a name stands.
 
 A placeholder matches one segment; `{model}` also matches slashes, because some SDKs send `vendor/model` raw
-(google-genai 3.4.0, measured 2026-11-21). Matching is on the decoded path, changing on the raw one, so that every
-other byte goes on as it came. Used by the registry and by whoever finds the way of a request.
+(google-genai 3.4.0, measured 2026-11-21), and `{name}` no colon, behind which Google writes a verb. Matching is on
+the decoded path, changing on the raw one, so that every other byte goes on as it came. Used by the registry and by
+whoever finds the way of a request.
 """
 
 import re
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 _NAME = re.compile(r"\{([a-z_]+)\}")
-_SPANS_SLASHES = frozenset(("model",))
+_MATCHES = {"model": ".+", "name": "[^/:]+"}
 MODEL = "model"
 
 
@@ -30,7 +31,7 @@ class PathPattern:
         if len(set(names)) < len(names) or "{" in "".join(parts[::2]):
             raise ValueError(f"{self.text!r}: a placeholder is a lower-case word, named once")
         expression = "".join(
-            f"(?P<{part}>{'.+' if part in _SPANS_SLASHES else '[^/]+'})" if at % 2 else re.escape(part)
+            f"(?P<{part}>{_MATCHES.get(part, '[^/]+')})" if at % 2 else re.escape(part)
             for at, part in enumerate(parts)
         )
         object.__setattr__(self, "_regex", re.compile(expression))

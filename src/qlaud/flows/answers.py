@@ -16,6 +16,9 @@ from qlaud.wire.types import Wire
 REFUSES_US = frozenset((401, 402, 403))
 """Statuses that are about the operator's account at the provider, not about the caller (contract 4.3)."""
 
+KEY_REFUSED = (b"API_KEY_INVALID", b"API key not valid", b"API key expired")
+"""What Google writes into a 400 that is about the operator's key."""
+
 BUDGET = b"x-qlaud-budget-remaining-micros"
 
 RETRY_AFTER_LIMIT_S = 60
@@ -69,7 +72,7 @@ def is_clamped(prepared: Prepared, hold: Hold) -> bool:
 
 def provider_error(wire: Wire, route: Route, status: int, headers: Headers, body: bytes) -> QlaudError:
     """What a provider's own error means for the caller."""
-    if status in REFUSES_US:
+    if status in REFUSES_US or (status == 400 and any(words in body for words in KEY_REFUSED)):
         return ProviderAuthFailed(route.provider.display_name)
     if status < 400:  # never followed, never relayed: it would lead the caller's key elsewhere
         reason = f"it answered with a redirect (status {status}); the operator must check its base URL"

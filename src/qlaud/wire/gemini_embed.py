@@ -50,6 +50,7 @@ class GeminiEmbedWire:
         demand = Demand(
             input_tokens=len(asked.body) - sent.media_bytes + sent.media_tokens,
             whole_context=sent.whole_context,
+            max_output=0,
         )
         return ModelCall(
             model=asked.model,

@@ -42,7 +42,7 @@ def run(answer: bytes, *, tier: bytes = b"", size: int = 0) -> Metered:
 
 def test_one_content_and_a_batch_are_bounded_by_their_bytes_and_pictures() -> None:
     single = read(content=TEXT)
-    assert (single.stream, single.demand.whole_context, single.demand.max_output) == (False, False, None)
+    assert (single.stream, single.demand.whole_context, single.demand.max_output) == (False, False, 0)
     assert single.demand.input_tokens > len("hello")
     one = {"model": f"models/{MODEL}", "content": {"parts": [PNG, {"text": "x"}]}, "taskType": "CLUSTERING"}
     batch = read(requests=[one, one, {"content": TEXT}])
