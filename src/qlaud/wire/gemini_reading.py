@@ -30,11 +30,11 @@ _PLAIN = re.compile(
     + _ROLE
     + rb', ?)?"parts": ?\[\{"text": ?"([^"\\]*+(?:\\.[^"\\]*+)*+)"\}\](?:, ?'
     + _ROLE
-    + rb')?\}(?:, ?"index": ?\d+)?\}\], ?"usageMetadata": ?(\{[^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+\})'
+    + rb')?\}(?:, ?"index": ?0)?\}\], ?"usageMetadata": ?(\{[^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+\})'
     rb'(?:, ?"(?:modelVersion|responseId)": ?"[^"\\]*+")*+\}[\r\n]+',
     re.DOTALL,
 )
-"""The commonest event and nothing beside it: text of one candidate, and a running usage."""
+"""The commonest event and nothing beside it: text of the first candidate, and a running usage."""
 _CANDIDATES = re.compile(rb'"candidatesTokenCount": ?(\d{1,15})')
 _THOUGHTS = re.compile(rb'"thoughtsTokenCount": ?(\d{1,15})')
 _VERSION = re.compile(rb'"modelVersion": ?"([^"\\]{1,128})"')
@@ -102,6 +102,7 @@ class GeminiReading:
         if found is None:
             return False
         text, usage = found.groups()
+        self.indexes.add(0)
         content = self._content
         if text:
             content.note_text(1, len(text))

@@ -126,6 +126,7 @@ def test_query_parameters_that_change_no_usage_pass(query: bytes) -> None:
         b"%66ields=candidates",
         b"alt=proto",
         b"alt=sse&alt=proto",
+        b"alt=sse&alt=json",
         b"%24alt=proto",
         b"callback=f",
         b"access_token=ya29",

@@ -57,7 +57,7 @@ def chunk(*parts: object, finish: str | None = None, index: int = 0, **fields: o
     grounding = fields.pop("grounding", None)
     if grounding is not None:
         candidate["groundingMetadata"] = grounding
-    return {"candidates": [candidate], "modelVersion": MODEL, "responseId": "r", **fields}
+    return {"candidates": [candidate], **fields, "modelVersion": MODEL, "responseId": "r", **fields}
 
 
 def usage(prompt: int, candidates: int = 0, **fields: object) -> dict[str, object]:
@@ -139,6 +139,15 @@ def test_a_broken_stream_is_billed_by_its_last_usage_and_what_came_after() -> No
             found = run(tap_of(kind), text)
             assert isinstance(found, AtLeast)
             assert (found.usage.input_tokens, found.usage.output_tokens) == expected
+
+
+def test_thoughts_that_a_report_counts_are_not_counted_again() -> None:
+    thought = chunk({"text": "Let me see", "thought": True}, usageMetadata=usage(8))
+    found = run(tap_of(), events(thought))
+    assert found == AtLeast(Usage(8, output_tokens=len("Let me see"), served_model=MODEL))
+    counted = chunk({"text": "..", "thought": True}, usageMetadata=usage(8, thoughtsTokenCount=5))
+    found = run(tap_of(), events(thought, counted))
+    assert found == AtLeast(Usage(8, output_tokens=5, reasoning_tokens=5, served_model=MODEL))
 
 
 def test_content_without_any_usage_is_an_estimate_by_what_was_held_and_relayed() -> None:
