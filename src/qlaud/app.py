@@ -7,13 +7,15 @@ application, whose lifespan opens everything, drains it at the end and closes it
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from qlaud.api.bodies import EdgeTerms, Receive, Scope, Send
 from qlaud.api.free import FreeEdge
 from qlaud.api.inference import InferenceEdge
+from qlaud.api.live import LiveEdge
+from qlaud.api.live_surfaces import LiveWays
 from qlaud.api.management import build_management
 from qlaud.api.routes import Edges, Gateway
 from qlaud.api.server import Server, server_config
@@ -33,6 +35,8 @@ from qlaud.flows.inference import Inference
 from qlaud.flows.jobs import JobRules, Jobs
 from qlaud.flows.keyring import KeyRing
 from qlaud.flows.keys import Keys
+from qlaud.flows.live import Live, LiveSettings, World
+from qlaud.flows.live_session import SessionTerms
 from qlaud.flows.metered import Metered
 from qlaud.flows.offer import Offer
 from qlaud.flows.passing import Passing
@@ -47,7 +51,13 @@ from qlaud.providers.pricebook import PricesUnavailable
 from qlaud.providers.registry import BadSetting
 from qlaud.providers.simulator import Simulator
 from qlaud.providers.toml_files import BadFile
-from qlaud.providers.upstream import HttpUpstream, UpstreamLimits, proxy_from_environment
+from qlaud.providers.upstream import (
+    HttpUpstream,
+    LiveLimits,
+    UpstreamLimits,
+    WebSocketUpstream,
+    proxy_from_environment,
+)
 from qlaud.store.books import Books
 from qlaud.store.jobs import Jobs as JobStore
 from qlaud.store.ledger import Ledger, Terms
@@ -137,22 +147,31 @@ class App:
         self._stack = AsyncExitStack()
         self._gateway: Gateway | None = None
         self._inference: Inference | None = None
+        self._live: Live | None = None
         self._draining: asyncio.Task[None] | None = None
         self._hurrying: asyncio.Task[None] | None = None
 
     def begin_drain(self) -> None:
         """The stop signal came: no more calls, and the grace of those under way runs from now."""
-        if self._draining is None and self._inference is not None:
+        if self._draining is None and self._inference is not None and self._live is not None:
             grace_s = self._settings.shutdown_grace_s
-            if under_way := self._inference.under_way():
+            if under_way := self._inference.under_way() + self._live.under_way():
                 facts = {"under_way": under_way, "grace_s": grace_s}
                 logger.info("stopping, calls under way may finish within the grace", extra=facts)
-            self._draining = asyncio.create_task(self._inference.drain(grace_s), name="drain")
+            self._draining = asyncio.create_task(
+                _both(self._inference.drain(grace_s), self._live.drain(grace_s)), name="drain"
+            )
 
     def hurry(self) -> None:
         """The stop signal came again: calls under way are cut now, and settled with what they used."""
-        if self._inference is not None and self._hurrying is None:
-            self._hurrying = asyncio.create_task(self._inference.drain(0), name="hurry")
+        if self._inference is not None and self._live is not None and self._hurrying is None:
+            self._hurrying = asyncio.create_task(
+                _both(self._inference.drain(0), self._live.drain(0)), name="hurry"
+            )
+
+    def is_live(self, path: str) -> bool:
+        """Whether a request to this path may become a WebSocket. Asked by the server."""
+        return self._gateway is not None and self._gateway.is_live(path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -186,15 +205,9 @@ class App:
         )
         ledger.start()
         self._stack.push_async_callback(ledger.close, settings.store_timeout_s)
-        upstream = HttpUpstream(
-            UpstreamLimits(
-                connect_timeout_s=settings.connect_timeout_s,
-                first_byte_timeout_s=settings.first_byte_timeout_s,
-                idle_timeout_s=settings.idle_timeout_s,
-                max_connections_per_origin=settings.provider_connections,
-            ),
-            proxy=proxy_from_environment(self._environ),
-        )
+        limits, proxy = _upstream_limits(settings), proxy_from_environment(self._environ)
+        upstream = HttpUpstream(limits, proxy=proxy)
+        sockets = WebSocketUpstream(limits, LiveLimits(settings.live_message_bytes), proxy=proxy)
         self._stack.push_async_callback(upstream.aclose)
         outlets = Outlets(http=upstream, simulator=Simulator(clock=desk.clock))
         directory = Directory(
@@ -219,6 +232,8 @@ class App:
             clock=desk.clock,
             terms=_pump_terms(settings),
         )
+        world = World(directory, sockets, desk.clock, desk.ids)
+        live = Live(world, calls, desk.principals, _live_settings(settings))
         chores = Chores(
             inference,
             calls,
@@ -229,9 +244,9 @@ class App:
         chore_task = asyncio.create_task(chores.run(), name="chores")
         self._stack.callback(chore_task.cancel)
         self._stack.push_async_callback(self._drain)
-        _register_gauges(metrics, inference, upstream)
-        self._inference = inference
-        self._gateway = _gateway(desk, directory, inference, metrics)
+        _register_gauges(metrics, inference, live, upstream)
+        self._inference, self._live = inference, live
+        self._gateway = _gateway(desk, directory, inference, live, metrics=metrics)
         spare_the_start()
 
     async def _drain(self) -> None:
@@ -254,7 +269,10 @@ def run_gateway(
     """Serve on a listening socket until a stop signal. False: it could not start, and the log says why."""
     app = build(settings, environ, lambda text: logger.info(text))
     config = server_config(
-        app, shutdown_grace_s=settings.shutdown_grace_s, max_connections=settings.max_connections
+        app,
+        shutdown_grace_s=settings.shutdown_grace_s,
+        max_connections=settings.max_connections,
+        live_message_bytes=settings.live_message_bytes,
     )
     server = Server(config, on_ready=lambda _: ready(), on_stop=app.begin_drain, on_hurry=app.hurry)
     server.run(sockets=[listening])
@@ -277,8 +295,30 @@ def _rings(registry: Registry, clock: Clock) -> Mapping[str, KeyRing]:
     return {provider.slug: KeyRing(provider, clock) for provider in several}
 
 
-def _register_gauges(metrics: Metrics, inference: Inference, upstream: HttpUpstream) -> None:
+def _live_settings(settings: Settings) -> LiveSettings:
+    return LiveSettings(
+        markup_bp=settings.markup_bp,
+        slice_ms=int(settings.live_hold_s * MS_PER_S),
+        session=SessionTerms(settings.client_stall_s, drain_by_default=settings.on_disconnect == "drain"),
+    )
+
+
+def _upstream_limits(settings: Settings) -> UpstreamLimits:
+    return UpstreamLimits(
+        connect_timeout_s=settings.connect_timeout_s,
+        first_byte_timeout_s=settings.first_byte_timeout_s,
+        idle_timeout_s=settings.idle_timeout_s,
+        max_connections_per_origin=settings.provider_connections,
+    )
+
+
+async def _both(one: Awaitable[None], other: Awaitable[None]) -> None:
+    await asyncio.gather(one, other)
+
+
+def _register_gauges(metrics: Metrics, inference: Inference, live: Live, upstream: HttpUpstream) -> None:
     metrics.gauge("qlaud_in_flight", "Model calls under way in this worker.", inference.under_way)
+    metrics.gauge("qlaud_live_sessions", "Live sessions open in this worker.", live.under_way)
     metrics.gauge(
         "qlaud_upstream_connections",
         "Connections to providers of this worker.",
@@ -286,7 +326,9 @@ def _register_gauges(metrics: Metrics, inference: Inference, upstream: HttpUpstr
     )
 
 
-def _gateway(desk: Desk, directory: Directory, inference: Inference, metrics: Metrics) -> Gateway:
+def _gateway(
+    desk: Desk, directory: Directory, inference: Inference, live: Live, *, metrics: Metrics
+) -> Gateway:
     settings = desk.settings
     terms = EdgeTerms(settings.max_body_bytes, settings.body_timeout_s)
 
@@ -307,7 +349,9 @@ def _gateway(desk: Desk, directory: Directory, inference: Inference, metrics: Me
     free = Free(directory, desk.principals)
     edges = Edges(
         Ways(directory.registry),
+        LiveWays(directory.registry),
         InferenceEdge(inference, Passing(directory, desk.principals), desk.clock, desk.ids, terms, count),
+        LiveEdge(live, count),
         FreeEdge(free, metrics, stored, terms, metrics_token=settings.metrics_token),
         build_management(desk, Offer(directory, desk.clock), ready),
     )

@@ -20,6 +20,10 @@ FROM_ELSEWHERE = frozenset({"CONFIG", "TEST_DATABASE_URL"})
 """QLAUD_ variables that are no settings."""
 
 
+LEAST_LIVE_HOLD_S = 1.0
+"""A shorter slice would be a settlement for every few messages."""
+
+
 class BadSetting(Exception):
     """A setting that cannot be used; the message names it and says what it takes."""
 
@@ -49,6 +53,8 @@ class Settings:
     )
     hold_lost_after_s: float = _setting(60.0, "A hold not renewed for this long is lost.")
     hold_renew_s: float = _setting(10.0, "How often a running call renews its hold.")
+    live_hold_s: float = _setting(15.0, "How much of a live session is held at a time, in seconds of audio.")
+    live_message_bytes: int = _setting(16_777_216, "Largest message of a live session.", lowest=1024)
     on_disconnect: OnDisconnect = _setting(
         "drain", "When the caller hangs up: `drain` reads to the provider's usage, `cancel` hangs up too."
     )
@@ -145,5 +151,9 @@ def _checked(settings: Settings) -> Settings:
     if settings.hold_renew_s >= settings.hold_lost_after_s:
         raise BadSetting(
             "QLAUD_HOLD_RENEW_S must be below QLAUD_HOLD_LOST_AFTER_S, or running calls would be taken for lost"
+        )
+    if settings.live_hold_s < LEAST_LIVE_HOLD_S:
+        raise BadSetting(
+            f"QLAUD_LIVE_HOLD_S must be at least {LEAST_LIVE_HOLD_S}, not {settings.live_hold_s}"
         )
     return settings

@@ -10,6 +10,7 @@ from qlaud.core.ids import RequestId
 from qlaud.core.jobs import Job, Owner
 from qlaud.core.ledger import Admission, Charged, Hold, HoldAsk, Settlement
 from qlaud.core.money import Micros
+from qlaud.wire.live import Frame
 from qlaud.wire.splice import Edit
 from qlaud.wire.types import Headers
 
@@ -127,6 +128,63 @@ class UpstreamSlow(UpstreamFault):
 
 class UpstreamBroken(UpstreamFault):
     """The connection died or the answer broke the protocol after the request was sent."""
+
+
+class LiveRequest(Struct, frozen=True, gc=False):
+    """A socket to be opened: as UpstreamRequest, without what the handshake itself says."""
+
+    origin: str
+    target: bytes
+    headers: Headers
+    subprotocols: tuple[str, ...] = ()
+
+
+class LiveEnd(Struct, frozen=True, gc=False):
+    """How a socket ended: the other side's code and reason, 1006 when it vanished, 1005 when it gave no code."""
+
+    code: int
+    reason: str
+
+
+class LiveRefused(Exception):
+    """The other side answered a handshake with a status. Nothing was begun."""
+
+    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
+        super().__init__(f"the handshake was answered with status {status}")
+        self.status, self.headers, self.body = status, headers, body
+
+
+class LiveSocket(Protocol):
+    """An open socket to a provider. Whoever has it closes or aborts it."""
+
+    headers: Headers
+    """Of the provider's answer to the handshake."""
+    subprotocol: str | None
+    """The one the provider chose."""
+
+    async def receive(self) -> Frame | LiveEnd:
+        """The next message, or how the socket ended. May be cancelled without losing one."""
+        ...
+
+    async def send(self, frame: Frame) -> bool:
+        """Send a message; returns when the socket takes more, False when it has ended."""
+        ...
+
+    async def close(self, code: int, reason: str = "") -> None:
+        """End it in good manners. Idempotent, never raises."""
+        ...
+
+    def abort(self) -> None:
+        """End it at once. Idempotent, never raises."""
+        ...
+
+
+class LiveUpstream(Protocol):
+    """Opens sockets to providers."""
+
+    async def connect(self, request: LiveRequest) -> LiveSocket:
+        """A socket that was accepted. Raises UpstreamFault, and LiveRefused where the answer was a status."""
+        ...
 
 
 class LedgerStore(Protocol):

@@ -153,8 +153,10 @@ def test_an_upgrade_nobody_offers_does_not_cost_the_request_its_body(
         assert connection.reply().json["ready"] is True
 
 
-@pytest.mark.parametrize("path", ["/v1/keys", "/v1/messages", "/v1/realtime", "/v1/nothing", "/metrics"])
-def test_a_websocket_is_refused_by_name_on_every_path(gateway: Gateway, path: str, key: MintedKey) -> None:
+@pytest.mark.parametrize("path", ["/v1/keys", "/v1/messages", "/v1/realtime/x", "/v1/nothing", "/metrics"])
+def test_a_websocket_is_refused_by_name_where_there_is_no_live_path(
+    gateway: Gateway, path: str, key: MintedKey
+) -> None:
     upgrade = ("connection: Upgrade", "upgrade: WebSocket", "sec-websocket-version: 13")
     with connected(gateway.origin) as connection:
         nonce = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="

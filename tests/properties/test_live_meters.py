@@ -42,6 +42,7 @@ def test_any_split_of_audio_and_progress_sums_to_the_closing_duration(
     takes: list[int] = []
     for number, (length_ms, done_percent) in enumerate(pieces):
         meter.offer(bytes(length_ms * BYTES_PER_MS))
+        meter.sent()
         sent += length_ms
         progress = sent * done_percent // 100
         meter.seen(json.dumps({"type": "Results", "start": 0, "duration": progress / 1000}))
@@ -59,6 +60,7 @@ def test_any_split_of_text_sums_to_its_characters(texts: list[str], cut_at: list
         takes: list[int] = []
         for number, text in enumerate(texts):
             meter.offer(json.dumps({"type": "Speak", "text": text}))
+            meter.sent()
             settled(meter, "characters", takes, now=number < len(cut_at) and cut_at[number])
         takes.append(amount(meter.end(clean=False), "characters"))
         assert sum(takes) == sum(map(len, texts))
@@ -70,6 +72,7 @@ def test_turns_and_the_session_sum_are_never_both_billed(turns: list[int], cut_a
     takes: list[int] = []
     for number, billable in enumerate(turns):
         meter.offer(json.dumps({"type": "Speak", "text": "x" * (billable + 3)}))
+        meter.sent()
         meter.seen(json.dumps({"type": "SpeechMetadata", "billable_character_count": billable}))
         settled(meter, "characters", takes, now=number < len(cut_at) and cut_at[number])
     meter.seen(json.dumps({"type": "SessionMetadata", "total_billable_character_count": sum(turns)}))
@@ -100,6 +103,7 @@ def test_every_response_is_settled_once_and_was_covered_while_it_ran(
     paid_in = paid_out = 0
     for number, (told_in, told_out) in enumerate(responses):
         meter.offer(json.dumps({"type": "response.create", "response": {"instructions": "x" * told_in}}))
+        meter.sent()
         meter.seen(json.dumps({"type": "response.created", "response": {"id": f"r{number}"}}))
         covered = meter.need(ahead=False)
         usage = {"input_tokens": told_in, "output_tokens": told_out}

@@ -15,8 +15,9 @@ LONG_FILES = {
 BLIND_EXCEPTS = {
     "src/qlaud/api/top.py::guarded": "the top of a request: the caller is owed an answer, and the log the defect",
     "src/qlaud/flows/pump.py::run": "the top of the pump: whatever breaks, the hold must end in one settlement",
+    "src/qlaud/flows/live_session.py::_guarded": "the top of a live session: the pump's twin, for the same reason",
 }
-"""`path::function` to the reason. Two at most: the top of a request and the top of the pump."""
+"""`path::function` to the reason. The tops alone: of a request, of the pump, of a live session."""
 
 ONLY_IMPORTERS = {
     "asyncpg": ("src/qlaud/store/*",),

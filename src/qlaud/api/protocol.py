@@ -1,7 +1,8 @@
 """How one client connection is read: uvicorn's HTTP/1.1, with the guards it lacks.
 
     head      limited in bytes while it arrives, and in seconds; beyond: 431, or closed
-    upgrade   nobody is upgraded: the request is served as it stands, its body included
+    upgrade   only to a WebSocket on a live path, by a request that has no body and waits for no other answer; any
+              other is served as it stands, its body included
     early     answered before its body was whole: the rest is dropped for a while, then the connection closed
     HTTP/1.0  knows no chunks: an answer of unknown length ends where the connection ends
 
@@ -9,7 +10,9 @@ What is not HTTP at all is answered in JSON, without a request id: there was no 
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
+from urllib.parse import unquote
 
 import httptools
 import msgspec
@@ -38,6 +41,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _body_whole = True
     _linger_timer: asyncio.TimerHandle | None = None
     _replaying = False
+    _upgrading = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """A connection must bring its first head in time."""
@@ -95,6 +99,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_whole = True
         self._head_bytes += len(self.url)
         if self._check_head():
+            if self._asks_for_socket():
+                self._upgrading = True
+                self.scope["method"] = "GET"
+                return
             self._body_whole = False
             super().on_headers_complete()
             if self.expect_100_continue:
@@ -108,8 +116,8 @@ class GuardedProtocol(HttpToolsProtocol):
                 cast("dict[str, Any]", self.scope)["extensions"] = extensions
 
     def on_message_complete(self) -> None:
-        """The body is whole; but not where the parser skipped it for an upgrade that nobody makes."""
-        if self.parser.should_upgrade():
+        """The body is whole; but not where the parser skipped it for an upgrade."""
+        if self._upgrading or self.parser.should_upgrade():
             return
         self._body_whole = True
         self._stop_lingering()
@@ -128,7 +136,46 @@ class GuardedProtocol(HttpToolsProtocol):
                 return
             except httptools.HttpParserUpgrade as upgrade:
                 data = data[upgrade.args[0] :]
+                if self._upgrading:
+                    self._hand_over(data)
+                    return
                 self._replay_framing()
+
+    def _should_upgrade_to_ws(self) -> bool:
+        """What uvicorn asks wherever it would leave a request to a WebSocket."""
+        return self._upgrading
+
+    def _asks_for_socket(self) -> bool:
+        """Whether this request becomes a WebSocket: a live path, a whole handshake, nothing else under way."""
+        headers = dict(self.headers)
+        return (
+            self.parser.should_upgrade()
+            and self.ws_protocol_class is not None
+            and self._get_upgrade() == b"websocket"
+            and self.parser.get_method() == b"GET"
+            and headers.get(b"sec-websocket-version") == b"13"
+            and b"sec-websocket-key" in headers
+            and not any(name in headers for name in FRAMING)
+            and not self.pipeline
+            and (not self.cycle or self.cycle.response_complete)
+            and not self._is_full()
+            and self._is_live(unquote(self.url.partition(b"?")[0].decode("ascii")))
+        )
+
+    def _is_live(self, path: str) -> bool:
+        is_live: Callable[[str], bool] | None = getattr(self.config.app, "is_live", None)
+        return is_live is not None and is_live(path)
+
+    def _is_full(self) -> bool:
+        limit = self.limit_concurrency
+        return limit is not None and (len(self.connections) >= limit or len(self.tasks) >= limit)
+
+    def _hand_over(self, early: bytes) -> None:
+        """The connection is the WebSocket's from here on; what the caller sent too early goes with it."""
+        self._unset_keepalive_if_required()
+        self.handle_websocket_upgrade()
+        if early:
+            cast("asyncio.Protocol", self.transport.get_protocol()).data_received(early)
 
     def _replay_framing(self) -> None:
         """Read on behind an ignored upgrade: a new parser is told how long the body is."""

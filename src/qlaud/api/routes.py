@@ -10,8 +10,10 @@ from urllib.parse import unquote
 from qlaud.api.bodies import Message, Receive, Scope, Send
 from qlaud.api.free import FreeEdge
 from qlaud.api.inference import InferenceEdge
+from qlaud.api.live import LiveEdge
+from qlaud.api.live_surfaces import LiveWays
 from qlaud.api.surfaces import COUNT_TOKENS, METRICS, Ways, is_models
-from qlaud.core.errors import MethodNotAllowed, WebsocketNotSupported
+from qlaud.core.errors import BadRequest, MethodNotAllowed, WebsocketNotSupported
 from qlaud.ports import Clock, Ids
 
 EXPOSED = ", ".join(
@@ -23,6 +25,9 @@ EXPOSED = ", ".join(
     )
 ).encode()
 ALWAYS_ALLOWED = "x-api-key, authorization, content-type, accept, last-event-id"
+NO_HANDSHAKE = (
+    "this path is a WebSocket: ask for it with `upgrade: websocket`, version 13 and a key, without a body"
+)
 NO_WEBSOCKET = "this path has no WebSocket form; send a plain HTTP request"
 METHODS = b"GET, POST, PUT, PATCH, DELETE, OPTIONS"
 
@@ -34,7 +39,9 @@ class Edges:
     """Who serves what."""
 
     ways: Ways
+    live_ways: LiveWays
     inference: InferenceEdge
+    live: LiveEdge
     free: FreeEdge
     management: AsgiApp
 
@@ -44,7 +51,9 @@ class Gateway:
 
     def __init__(self, edges: Edges, clock: Clock, ids: Ids, *, cors_origins: str) -> None:
         self._ways = edges.ways
+        self._live_ways = edges.live_ways
         self._inference = edges.inference
+        self._live = edges.live
         self._free = edges.free
         self._management = edges.management
         self._clock = clock
@@ -53,20 +62,29 @@ class Gateway:
             origin.strip().encode() for origin in cors_origins.split(",") if origin.strip()
         )
 
+    def is_live(self, path: str) -> bool:
+        """Whether a request to this decoded path may become a WebSocket."""
+        return self._live_ways.find(path) is not None
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """One request, or one handshake."""
         request_id = self._ids.uuid(self._clock.now_ms())
         scope["qlaud.request_id"] = request_id
         text = str(request_id).encode()
         head = [(b"x-request-id", text), (b"request-id", text), *self._cors(scope)]
-        method: str = scope["method"]
         path: str = scope["path"]
+        if scope["type"] == "websocket":
+            live = self._live_ways.find(path)
+            assert live is not None, "only live paths are upgraded"
+            await self._live.serve(live, scope, receive, send, head)
+            return
+        method: str = scope["method"]
         if method == "HEAD":  # as GET; the server keeps the body to itself
             method, scope = "GET", {**scope, "method": "GET"}
         found = self._ways.find(method, path)
         if found is not None:
             match found.surface.kind:
-                case "call" | "job" | "live":
+                case "call" | "job" | "live":  # `live_ways` has the live ones
                     await self._inference.serve(found, scope, receive, send, head)
                 case "free" if found.surface.wire_name == COUNT_TOKENS:
                     await self._free.count_tokens(found, scope, receive, send, head)
@@ -74,6 +92,9 @@ class Gateway:
                     await self._inference.pass_on(found, scope, receive, send, head)
             return
         if method == "GET":
+            if (live := self._live_ways.find(path)) is not None:
+                await self._free.refuse(BadRequest(NO_HANDSHAKE), live.surface.wire.error_shape, send, head)
+                return
             if _wants_websocket(scope):
                 await self._free.refuse(
                     WebsocketNotSupported(NO_WEBSOCKET), self._ways.shape(path), send, head

@@ -8,6 +8,7 @@ from typing import Any
 
 import uvicorn
 
+from qlaud.api.live_protocol import LiveProtocol
 from qlaud.api.protocol import GuardedProtocol
 
 KEEP_ALIVE_S = 75
@@ -17,13 +18,17 @@ LAST_ANSWERS_S = 10
 """After the grace, when calls that were cut are settled and told; then connections are cut."""
 
 
-def server_config(app: Any, *, shutdown_grace_s: float, max_connections: int, **more: Any) -> uvicorn.Config:
-    """How every worker runs: uvloop, httptools, no access log, no server header."""
+def server_config(
+    app: Any, *, shutdown_grace_s: float, max_connections: int, live_message_bytes: int, **more: Any
+) -> uvicorn.Config:
+    """How every worker runs: uvloop, httptools, no access log, no server header, no compression of sockets."""
     return uvicorn.Config(
         app,
         loop="uvloop",
         http=GuardedProtocol,
-        ws="none",
+        ws=LiveProtocol,
+        ws_max_size=live_message_bytes,
+        ws_per_message_deflate=False,
         interface="asgi3",
         lifespan="on",
         access_log=False,

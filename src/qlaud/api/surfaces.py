@@ -165,6 +165,8 @@ class Ways:
             )
             self._put(prefixed, f"/{provider.slug}", surface, pattern)
         for wire in provider.wires.values():
+            if wire.kind == "live":  # `live_surfaces` has those
+                continue
             for pattern, is_stream in _patterns(provider, wire):
                 surface = _surface(provider, wire, pattern, is_stream)
                 self._put(prefixed, f"/{provider.slug}", surface, pattern)
@@ -222,7 +224,6 @@ def _surface(provider: Provider, wire: Spoken, pattern: PathPattern, is_stream: 
         name=wire.surface,
         error_shape=WIRES[wire.name].error_shape,
         kind=wire.kind,
-        method="GET" if wire.kind == "live" else "POST",
         provider=provider.slug,
         pattern=pattern,
         is_stream=is_stream,

@@ -21,10 +21,13 @@ QUERY_PREFIXES = ("/v1beta/", "/google/")
 _SECRET = re.compile(rb"qlk_(?:live|test)_[0-9a-f]{64}")
 
 
-def read_secret(headers: Iterable[tuple[bytes, bytes]], path: str = "", query: bytes = b"") -> str:
+def read_secret(
+    headers: Iterable[tuple[bytes, bytes]], path: str = "", query: bytes = b"", *, also: Iterable[str] = ()
+) -> str:
     """The one secret a request carries. Header names must be in lower case, as ASGI gives them.
 
-    Empty values count as absent. The same value in several places is fine.
+    `also` are candidates found elsewhere: among the sub-protocols of a handshake. Empty values count as absent. The
+    same value in several places is fine.
 
     Raises:
         MissingKey: there is no credential in any known form.
@@ -48,6 +51,23 @@ def read_secret(headers: Iterable[tuple[bytes, bytes]], path: str = "", query: b
             raise ConflictingCredentials
     if query and path.startswith(QUERY_PREFIXES):
         found = _with_query(found, query)
+    for text in also:
+        candidate = text.encode()
+        if found is not None and candidate != found:
+            raise ConflictingCredentials
+        found = candidate
+    return _checked(found)
+
+
+def secret_of(candidates: Iterable[str]) -> str:
+    """The one secret among candidates that were found outside a handshake. Raises as `read_secret`."""
+    distinct = {candidate for candidate in candidates if candidate}
+    if len(distinct) > 1:
+        raise ConflictingCredentials
+    return _checked(distinct.pop().encode() if distinct else None)
+
+
+def _checked(found: bytes | None) -> str:
     if found is None:
         raise MissingKey
     if _SECRET.fullmatch(found) is None:

@@ -20,6 +20,7 @@
     │   └── ConflictingCredentials    401     conflicting_credentials
     ├── OutOfMoney                    402
     │   ├── KeyCapExceeded            402     key_cap_exceeded
+    │   ├── SessionOutOfMoney         402     key_cap_exceeded
     │   └── WalletExhausted           402     wallet_exhausted
     ├── Forbidden                     403
     │   ├── ScopeTooSmall             403     scope_too_small
@@ -295,6 +296,17 @@ class KeyCapExceeded(OutOfMoney):
         if self.affordable_max_tokens is not None:
             facts["affordable_max_tokens"] = self.affordable_max_tokens
         return facts
+
+
+class SessionOutOfMoney(OutOfMoney):
+    """A live session has used its slice, and no money is free for the next."""
+
+    code = "key_cap_exceeded"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this API key has reached its spending cap: no money is free for the next slice of this session"
+        )
 
 
 class WalletExhausted(OutOfMoney):

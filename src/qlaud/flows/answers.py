@@ -8,6 +8,7 @@ from qlaud.core.errors import (
     QlaudError,
 )
 from qlaud.core.ledger import Charged, Hold
+from qlaud.core.providers import Provider
 from qlaud.flows.calls import Prepared, Route
 from qlaud.flows.headers import first, to_client, upstream_request_id
 from qlaud.ports import Headers, UpstreamFault, UpstreamSlow
@@ -72,20 +73,33 @@ def is_clamped(prepared: Prepared, hold: Hold) -> bool:
 
 def provider_error(wire: Wire, route: Route, status: int, headers: Headers, body: bytes) -> QlaudError:
     """What a provider's own error means for the caller."""
+    sentence = wire.error_message(body)
+    return refusal_of(route.provider, status, headers, body, sentence=sentence)
+
+
+def refusal_of(
+    provider: Provider, status: int, headers: Headers, body: bytes, *, sentence: str
+) -> QlaudError:
+    """The same, with the sentence its body holds."""
     if status in REFUSES_US or (status == 400 and any(words in body for words in KEY_REFUSED)):
-        return ProviderAuthFailed(route.provider.display_name)
+        return ProviderAuthFailed(provider.display_name)
     if status < 400:  # never followed, never relayed: it would lead the caller's key elsewhere
         reason = f"it answered with a redirect (status {status}); the operator must check its base URL"
-        return ProviderUnreachable(route.provider.display_name, reason)
-    message = wire.error_message(body) or f"{route.provider.display_name} answered with status {status}"
+        return ProviderUnreachable(provider.display_name, reason)
+    message = sentence or f"{provider.display_name} answered with status {status}"
     return ProviderRefused(status, message, retry_after=_bounded_wait(headers))
 
 
 def fault_error(route: Route, fault: UpstreamFault) -> QlaudError:
     """What a provider that gave no answer means for the caller."""
+    return silence_of(route.provider, fault)
+
+
+def silence_of(provider: Provider, fault: UpstreamFault) -> QlaudError:
+    """The same, for whoever has no route."""
     if isinstance(fault, UpstreamSlow) and fault.started:
-        return ProviderTimeout(route.provider.display_name, fault.phase, fault.timeout_s)
-    return ProviderUnreachable(route.provider.display_name, str(fault))
+        return ProviderTimeout(provider.display_name, fault.phase, fault.timeout_s)
+    return ProviderUnreachable(provider.display_name, str(fault))
 
 
 def _bounded_wait(headers: Headers) -> str | None:

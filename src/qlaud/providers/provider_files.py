@@ -23,6 +23,7 @@ from qlaud.core.providers import Kind, UploadKind
 from qlaud.providers.model_files import ModelFile, ModelsFile, TraitsFile
 from qlaud.providers.toml_files import BadFile, added, convert, read_raw, shipped
 from qlaud.wire.errors import SHAPES
+from qlaud.wire.live_shelf import LIVE_WIRES
 from qlaud.wire.shelf import JOBS, WIRES
 
 PATH_RULE = "a path that begins with a slash, placeholders in braces"
@@ -234,7 +235,8 @@ def _check(name: str, row: ProviderFile) -> None:
         fine = _TOKEN.match(header) and value.isascii() and value.isprintable()
         rules.append((f"headers.{header}", fine, "a name in lower case, a printable value"))
     for wire, at in row.wires.items():
-        rules.append((f"wires.{wire}", wire in WIRES or at.kind == "live", f"one of {', '.join(WIRES)}"))
+        known = LIVE_WIRES if at.kind == "live" else WIRES
+        rules.append((f"wires.{wire}", wire in known, f"one of {', '.join(known)}"))
         rules.append((f"wires.{wire}.paths", at.paths or at.stream_paths, "at least one"))
         rules += [
             (f"wires.{wire}.paths", _is_path(path), PATH_RULE) for path in (*at.paths, *at.stream_paths)

@@ -38,6 +38,8 @@ class Need(Struct, frozen=True, gc=False):
     output_tokens: int = 0
     most: Mapping[str, int] = field(default_factory=lambda: NOTHING_ELSE)
     """By the names of `core.usage`."""
+    grade: str = ""
+    """As in `core.demand`."""
 
 
 class Meter(Protocol):
@@ -62,12 +64,16 @@ class Meter(Protocol):
         """Count a frame of the caller that is about to go on."""
         ...
 
+    def sent(self) -> None:
+        """The frame offered last goes on. Until then it needs money, but is not used."""
+        ...
+
     def withdraw(self) -> None:
         """The frame offered last does not go on."""
         ...
 
-    def seen(self, frame: Frame) -> None:
-        """Read a frame of the provider."""
+    def seen(self, frame: Frame) -> bool:
+        """Read a frame of the provider; whether it said something about money."""
         ...
 
     def passed(self, elapsed_ms: int) -> None:
@@ -93,6 +99,45 @@ class Meter(Protocol):
     @property
     def told_all(self) -> bool:
         """Whether the provider has said all there is to say about money, so that nobody need wait for more."""
+        ...
+
+    @property
+    def second(self) -> "tuple[str, SecondMeter] | None":
+        """The name and the meter of another model that works in this session too, on its own bill."""
+        ...
+
+
+class SecondMeter(Protocol):
+    """A meter that is fed by the first."""
+
+    by_time: bool
+    """Whether its model bills time, and not tokens. Set by whoever knows its price."""
+
+    @property
+    def countable(self) -> bool:
+        """As Meter."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """As Meter."""
+        ...
+
+    @property
+    def due(self) -> bool:
+        """As Meter."""
+        ...
+
+    def need(self, *, ahead: bool) -> Need:
+        """As Meter."""
+        ...
+
+    def take(self, *, everything: bool = False) -> Metered:
+        """As Meter."""
+        ...
+
+    def end(self, *, clean: bool) -> Metered:
+        """As Meter."""
         ...
 
 

@@ -27,6 +27,10 @@ class AudioCount(Protocol):
         """So many bytes are about to be sent."""
         ...
 
+    def go(self) -> None:
+        """They are sent."""
+        ...
+
     def withdraw(self) -> None:
         """They are not sent."""
         ...
@@ -54,10 +58,15 @@ class RawAudio:
 
     def offer(self, size: int) -> None:
         """So many bytes are about to be sent."""
-        before = self.counted_ms()
+        before = self._plays_ms(self._size)
         self._size += size
         self._offered = size
-        self.gauge.offer(self.counted_ms() - before)
+        self.gauge.offer(self._plays_ms(self._size) - before)
+
+    def go(self) -> None:
+        """They are sent."""
+        self._offered = 0
+        self.gauge.go()
 
     def withdraw(self) -> None:
         """They are not sent."""
@@ -71,7 +80,10 @@ class RawAudio:
 
     def counted_ms(self) -> int:
         """How long all that was sent plays."""
-        return -(-self._size * 1000 * self._factor // self._bytes_per_s)
+        return self._plays_ms(self._size - self._offered)
+
+    def _plays_ms(self, size: int) -> int:
+        return -(-size * 1000 * self._factor // self._bytes_per_s)
 
 
 class ContainedAudio:
@@ -93,6 +105,11 @@ class ContainedAudio:
         self._offered = size
         self.gauge.offer(max(0, self._most_ms() - before))
 
+    def go(self) -> None:
+        """They are sent."""
+        self._offered = 0
+        self.gauge.go()
+
     def withdraw(self) -> None:
         """They are not sent."""
         self._size -= self._offered
@@ -101,13 +118,14 @@ class ContainedAudio:
 
     def tell(self, total_ms: int) -> None:
         """The provider has got so far; what was sent since it told that last may still be on its way."""
-        self._waiting_since, self._told_size = self._told_size, self._size
+        self._waiting_since, self._told_size = self._told_size, self._size - self._offered
         self.gauge.tell(total_ms)
-        self.gauge.bound = self._most_ms()
+        self.gauge.bound = max(total_ms, self._most_ms())
 
     def counted_ms(self) -> int:
         """How long all that was sent plays, at the usual rate; at least what the provider told."""
-        return max(self.gauge.told or 0, -(-self._size * 1000 * self._factor // USUAL_BYTES_PER_S))
+        size = self._size - self._offered
+        return max(self.gauge.told or 0, -(-size * 1000 * self._factor // USUAL_BYTES_PER_S))
 
     def _most_ms(self) -> int:
         told = self.gauge.told

@@ -26,7 +26,7 @@ LISTENED = ('"Results"', '"Metadata"', '"TurnInfo"')
 class ListenMeter:
     """Seconds of audio. `flux` has no closing `Metadata`."""
 
-    due = False
+    second = None
 
     def __init__(self, query: bytes, terms: LiveTerms, *, flux: bool = False) -> None:
         asked = Query(query)
@@ -35,6 +35,7 @@ class ListenMeter:
         self._terms = terms
         self._flux = flux
         self._told_all = False
+        self._grade = "" if flux else grade_of(asked)
         sample = SAMPLE_BYTES.get(asked.text("encoding"))
         if sample is not None:
             rate = asked.number("sample_rate", DEFAULT_RATE) * sample * channels
@@ -54,6 +55,12 @@ class ListenMeter:
         return gauge.told is not None and gauge.told > gauge.settled
 
     @property
+    def due(self) -> bool:
+        """The provider has told of a whole slice."""
+        gauge = self._audio.gauge
+        return (gauge.told or 0) - gauge.settled >= self._terms.slice_ms * self._each
+
+    @property
     def told_all(self) -> bool:
         """The closing message was seen."""
         return self._told_all
@@ -62,17 +69,21 @@ class ListenMeter:
         """Binary frames are audio."""
         self._audio.offer(len(frame) if isinstance(frame, bytes) else 0)
 
+    def sent(self) -> None:
+        """The audio offered last goes on."""
+        self._audio.go()
+
     def withdraw(self) -> None:
         """The audio offered last does not go on."""
         self._audio.withdraw()
 
-    def seen(self, frame: Frame) -> None:
+    def seen(self, frame: Frame) -> bool:
         """Progress, or the whole duration."""
         if isinstance(frame, bytes) or not any(name in frame for name in LISTENED):
-            return
+            return False
         fields = read_fields(frame.encode())
         if fields is None:
-            return
+            return False
         match word(fields, "type"):
             case "Results":
                 start, length = millis(fields, "start"), millis(fields, "duration")
@@ -89,7 +100,8 @@ class ListenMeter:
                 if end is not None:
                     self._audio.tell(end)
             case _:
-                pass
+                return False
+        return True
 
     def passed(self, elapsed_ms: int) -> None:
         """Time alone costs nothing here."""
@@ -97,7 +109,7 @@ class ListenMeter:
     def need(self, *, ahead: bool) -> Need:
         """The audio that is not settled, and a slice."""
         room = self._terms.slice_ms * self._each if ahead else 0
-        return Need(most={"audio_ms": self._audio.gauge.outstanding + room})
+        return Need(most={"audio_ms": self._audio.gauge.outstanding + room}, grade=self._grade)
 
     def take(self, *, everything: bool = False) -> Metered:
         """What the provider has got through, or all that was sent."""
@@ -123,8 +135,23 @@ class ListenMeter:
         used = self._audio.gauge.take(total_ms)
         if not used:
             return Nothing()
-        usage = Usage(audio_ms=used)
+        usage = Usage(audio_ms=used, grade=self._grade)
         return Exact(usage) if is_exact else AtLeast(usage)
+
+
+def grade_of(asked: Query) -> str:
+    """What a stream costs by, in the words of the price list: its language, and the options on top."""
+    options = [
+        name
+        for name, given in (
+            ("detect_entities", asked.flag("detect_entities")),
+            ("diarize", asked.flag("diarize") or "diarize_model" in asked),
+            ("keyterm", "keyterm" in asked),
+            ("redact", asked.text("redact", "false") != "false"),
+        )
+        if given
+    ]
+    return "+".join(("streaming-multi" if asked.text("language") == "multi" else "streaming", *options))
 
 
 class SpeakMeter:
@@ -132,6 +159,7 @@ class SpeakMeter:
 
     countable = True
     due = False
+    second = None
 
     def __init__(self, query: bytes, terms: LiveTerms, *, tells: bool = False) -> None:
         self._gauge = Gauge()
@@ -147,24 +175,28 @@ class SpeakMeter:
 
     @property
     def told_all(self) -> bool:
-        """The session's sum was seen."""
-        return self._closed
+        """The session's sum was seen, or none will come."""
+        return self._closed or not self._tells
 
     def offer(self, frame: Frame) -> None:
         """Count the text of a `Speak`."""
         self._gauge.offer(len(text_of(frame)))
 
+    def sent(self) -> None:
+        """The text offered last goes on."""
+        self._gauge.go()
+
     def withdraw(self) -> None:
         """The text offered last does not go on."""
         self._gauge.withdraw()
 
-    def seen(self, frame: Frame) -> None:
+    def seen(self, frame: Frame) -> bool:
         """Billable characters of a turn, or of the session."""
         if not self._tells or isinstance(frame, bytes) or "billable" not in frame:
-            return
+            return False
         fields = read_fields(frame.encode())
         if fields is None:
-            return
+            return False
         match word(fields, "type"):
             case "SpeechMetadata":
                 self._turns += number(fields, "billable_character_count")
@@ -172,7 +204,8 @@ class SpeakMeter:
                 self._gauge.correct(number(fields, "total_billable_character_count"))
                 self._closed = True
             case _:
-                pass
+                return False
+        return True
 
     def passed(self, elapsed_ms: int) -> None:
         """Time alone costs nothing here."""
@@ -184,13 +217,13 @@ class SpeakMeter:
     def take(self, *, everything: bool = False) -> Metered:
         """What is known to be billed, or all that was sent."""
         if everything and self._tells:
-            return self._used(max(self._known(), self._gauge.bound), is_exact=False)
+            return self._used(max(self._known(), self._gauge.sent), is_exact=False)
         return self._used(self._known(), is_exact=True)
 
     def end(self, *, clean: bool) -> Metered:
         """The provider's sum, or what was sent."""
         if self._tells and self._gauge.told is None:
-            return self._used(max(self._turns, self._gauge.bound), is_exact=False)
+            return self._used(max(self._turns, self._gauge.sent), is_exact=False)
         return self._used(self._known(), is_exact=True)
 
     def farewell(self) -> Sequence[Frame]:
@@ -199,7 +232,7 @@ class SpeakMeter:
 
     def _known(self) -> int:
         if not self._tells:
-            return self._gauge.bound
+            return self._gauge.sent
         return self._turns if self._gauge.told is None else self._gauge.told
 
     def _used(self, total: int, *, is_exact: bool) -> Metered:

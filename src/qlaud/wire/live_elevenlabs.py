@@ -30,7 +30,8 @@ class SpeechMeter:
 
     countable = True
     due = False
-    told_all = False
+    told_all = True
+    second = None
 
     def __init__(self, query: bytes, terms: LiveTerms) -> None:
         self._gauge = Gauge()
@@ -39,19 +40,24 @@ class SpeechMeter:
     @property
     def ready(self) -> bool:
         """Characters were sent that are not settled."""
-        return self._gauge.outstanding > 0
+        return self._gauge.sent > self._gauge.settled
 
     def offer(self, frame: Frame) -> None:
         """Count the text of a frame."""
         text = text_of(frame)
         self._gauge.offer(0 if text == " " else len(text))
 
+    def sent(self) -> None:
+        """The text offered last goes on."""
+        self._gauge.go()
+
     def withdraw(self) -> None:
         """The text offered last does not go on."""
         self._gauge.withdraw()
 
-    def seen(self, frame: Frame) -> None:
+    def seen(self, frame: Frame) -> bool:
         """No message of the provider tells usage."""
+        return False
 
     def passed(self, elapsed_ms: int) -> None:
         """Time alone costs nothing here."""
@@ -62,7 +68,7 @@ class SpeechMeter:
 
     def take(self, *, everything: bool = False) -> Metered:
         """What was sent since."""
-        used = self._gauge.take(self._gauge.bound)
+        used = self._gauge.take(self._gauge.sent)
         return Exact(Usage(characters=used)) if used else Nothing()
 
     def end(self, *, clean: bool) -> Metered:
@@ -79,7 +85,8 @@ class TranscriptionMeter:
 
     countable = True
     due = False
-    told_all = False
+    told_all = True
+    second = None
 
     def __init__(self, query: bytes, terms: LiveTerms) -> None:
         kind, _, rate = Query(query).text("audio_format", DEFAULT_FORMAT).rpartition("_")
@@ -91,18 +98,23 @@ class TranscriptionMeter:
     @property
     def ready(self) -> bool:
         """Audio was sent that is not settled."""
-        return self._audio.gauge.outstanding > 0
+        return self._audio.counted_ms() > self._audio.gauge.settled
 
     def offer(self, frame: Frame) -> None:
         """Count the audio of a frame."""
         self._audio.offer(sound_bytes(frame, "audio_base_64"))
 
+    def sent(self) -> None:
+        """The audio offered last goes on."""
+        self._audio.go()
+
     def withdraw(self) -> None:
         """The audio offered last does not go on."""
         self._audio.withdraw()
 
-    def seen(self, frame: Frame) -> None:
+    def seen(self, frame: Frame) -> bool:
         """No message of the provider tells usage."""
+        return False
 
     def passed(self, elapsed_ms: int) -> None:
         """Time alone costs nothing here."""

@@ -15,7 +15,7 @@ class Gauge:
 
     def __init__(self) -> None:
         self.bound = 0
-        """The most that may be billed for what was sent."""
+        """The most that may be billed for what was sent, and for what is offered."""
         self.told: int | None = None
         self.settled = 0
         self._offered = 0
@@ -25,10 +25,19 @@ class Gauge:
         """What may still be billed and is not settled."""
         return max(0, self.bound - self.settled)
 
+    @property
+    def sent(self) -> int:
+        """The same without what is offered."""
+        return self.bound - self._offered
+
     def offer(self, units: int) -> None:
         """Units about to be sent."""
         self._offered = units
         self.bound += units
+
+    def go(self) -> None:
+        """They are sent."""
+        self._offered = 0
 
     def withdraw(self) -> None:
         """They are not sent."""

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire.counts import Fields, nested, read_fields, word
-from qlaud.wire.live import MS_PER_S, Frame, LiveTerms, Need
+from qlaud.wire.live import MS_PER_S, Frame, LiveTerms, Need, SecondMeter
 from qlaud.wire.live_elevenlabs import sound_bytes
 from qlaud.wire.live_openai_reading import (
     TOKENS_PER_S,
@@ -67,11 +67,14 @@ class RealtimeMeter:
         self._offered_response = False
         self._used = self._settled = ZERO
         self.transcription = TranscriptionMeter(terms)
+        self._transcriber = ""
 
     @property
-    def transcriber(self) -> str:
-        """The model that transcribes what the caller says; empty while none does."""
-        return self._terms.transcriber
+    def second(self) -> tuple[str, SecondMeter] | None:
+        """The model that transcribes what the caller says, while one does or has something to settle."""
+        if self._terms.transcriber:
+            self._transcriber = self._terms.transcriber
+        return (self._transcriber, self.transcription) if self._transcriber else None
 
     @property
     def countable(self) -> bool:
@@ -109,6 +112,11 @@ class RealtimeMeter:
             self._read(fields)
         self._items += self._offered
 
+    def sent(self) -> None:
+        """The frame offered last goes on."""
+        self._offered = self._offered_audio = 0
+        self._offered_response = False
+
     def withdraw(self) -> None:
         """The frame offered last does not go on."""
         self._items -= self._offered
@@ -118,13 +126,13 @@ class RealtimeMeter:
         self._offered = self._offered_audio = 0
         self._offered_response = False
 
-    def seen(self, frame: Frame) -> None:
+    def seen(self, frame: Frame) -> bool:
         """What the provider says of the session and of its responses."""
         if isinstance(frame, bytes) or not any(name in frame for name in WATCHED):
-            return
+            return False
         fields = read_fields(frame.encode())
         if fields is None:
-            return
+            return False
         match word(fields, "type"):
             case "session.created" | "session.updated" as kind:
                 self._changes = max(0, self._changes - (kind == "session.updated"))
@@ -139,7 +147,8 @@ class RealtimeMeter:
             case "error":
                 self._failed(nested(fields, "error"))
             case _:
-                pass
+                return False
+        return True
 
     def passed(self, elapsed_ms: int) -> None:
         """Time alone costs nothing here."""
@@ -239,10 +248,9 @@ class TranscriptionMeter:
 
     countable = True
     due = False
-    told_all = True
-    by_time = True
 
     def __init__(self, terms: LiveTerms) -> None:
+        self.by_time = True
         self._terms = terms
         self._sent_ms = self._accounted_ms = 0
         self._used = self._settled = ZERO
@@ -267,10 +275,12 @@ class TranscriptionMeter:
         """The audio nobody has told about, what is not settled, and a slice."""
         open_ms = self._sent_ms - self._accounted_ms + (self._terms.slice_ms if ahead else 0)
         waiting = minus(self._used, self._settled)
-        if self.by_time:
-            return Need(most={"audio_ms": open_ms + waiting.audio_ms})
-        tokens = -(-open_ms * TOKENS_PER_S // MS_PER_S)
-        return Need(input_tokens=tokens + waiting.prompt_tokens, output_tokens=tokens + waiting.output_tokens)
+        tokens = 0 if self.by_time else -(-open_ms * TOKENS_PER_S // MS_PER_S)
+        return Need(
+            input_tokens=tokens + waiting.prompt_tokens,
+            output_tokens=tokens + waiting.output_tokens,
+            most={"audio_ms": (open_ms if self.by_time else 0) + waiting.audio_ms},
+        )
 
     def take(self, *, everything: bool = False) -> Metered:
         """What transcriptions have told since."""

@@ -23,7 +23,7 @@ class TimeMeter:
     """Milliseconds of connection, and messages of text."""
 
     countable = True
-    due = False
+    second = None
 
     def __init__(self, terms: LiveTerms, vendor: Vendor) -> None:
         self._terms = terms
@@ -42,25 +42,34 @@ class TimeMeter:
         return self._gauge.told is not None and self._gauge.told > self._gauge.settled
 
     @property
+    def due(self) -> bool:
+        """The provider has told of a whole slice."""
+        return (self._gauge.told or 0) - self._gauge.settled >= self._terms.slice_ms
+
+    @property
     def told_all(self) -> bool:
-        """The session's last count was seen."""
-        return self._told_all
+        """The session's last count was seen, or none is announced."""
+        return self._told_all or self._vendor == "xai"
 
     def offer(self, frame: Frame) -> None:
         """Text messages have a fee; everything else costs time."""
         self._messages.offer(1 if self._vendor == "xai" and _is_text_message(frame) else 0)
 
+    def sent(self) -> None:
+        """The message offered last goes on."""
+        self._messages.go()
+
     def withdraw(self) -> None:
         """The message offered last does not go on."""
         self._messages.withdraw()
 
-    def seen(self, frame: Frame) -> None:
+    def seen(self, frame: Frame) -> bool:
         """A count of the provider."""
         if isinstance(frame, bytes) or "seconds" not in frame or '"usage"' not in frame:
-            return
+            return False
         fields = read_fields(frame.encode())
         if fields is None:
-            return
+            return False
         kind, usage = word(fields, "type"), nested(fields, "usage")
         if self._vendor == "xai":
             told = millis(usage, "billable_audio_seconds") if kind == "response.done" else None
@@ -69,11 +78,12 @@ class TimeMeter:
             told = millis(usage, "seconds") if kind in ("session.usage.updated", "session.closed") else None
             self._told_all = self._told_all or kind == "session.closed"
         if told is None:
-            return
+            return False
         if told < self._running:  # it counts anew
             self._before += self._running
         self._running = told
         self._gauge.tell(self._before + told)
+        return True
 
     def passed(self, elapsed_ms: int) -> None:
         """Every moment may be billed."""
@@ -107,7 +117,7 @@ class TimeMeter:
                 self._tokens[name] = self._tokens.get(name, 0) + counted
 
     def _used(self, total_ms: int, *, is_exact: bool) -> Metered:
-        used, messages = self._gauge.take(total_ms), self._messages.take(self._messages.bound)
+        used, messages = self._gauge.take(total_ms), self._messages.take(self._messages.sent)
         if not used and not messages:
             return Nothing()
         detail = {f"told_{name}": counted for name, counted in self._tokens.items()}

@@ -187,9 +187,27 @@ PENDING: dict[str, set[str]] = {
         "openai_transcription",
         "openai_translation",
         "openai_video",
-        "openai_realtime",
     },
     "google": {"gemini_live"},
+    "deepgram": {"deepgram_listen", "deepgram_read", "deepgram_speak"},
+    "elevenlabs": {
+        "elevenlabs_credits",
+        "elevenlabs_isolation",
+        "elevenlabs_music",
+        "elevenlabs_speech",
+        "elevenlabs_transcription",
+        "elevenlabs_voice_changer",
+        "elevenlabs_voice_design",
+    },
+    "xai": {
+        "openai_chat",
+        "openai_image_edits",
+        "openai_images",
+        "openai_responses",
+        "xai_speech",
+        "xai_transcription",
+        "xai_video",
+    },
 }
 """Wires that models name and their provider's file does not have yet."""
 

@@ -6,27 +6,42 @@ import json
 import pytest
 
 from qlaud.core.usage import AtLeast, Exact, Nothing, Usage
-from qlaud.wire.live import LiveTerms
+from qlaud.wire.live import Frame, LiveTerms, Meter
 from qlaud.wire.live_elevenlabs import SpeechMeter, TranscriptionMeter, secrets_in, without_secrets
 
 TERMS = LiveTerms(slice_ms=15_000)
 KEY = "qlk_live_" + "a" * 64
 
 
+def send(meter: Meter, frame: Frame) -> None:
+    meter.offer(frame)
+    meter.sent()
+
+
 def test_characters_of_every_text_are_billed_but_not_the_space_that_opens_a_connection() -> None:
     meter = SpeechMeter(b"", TERMS)
     for text in (" ", "Hello, ", "wörld ", ""):
-        meter.offer(json.dumps({"text": text}))
+        send(meter, json.dumps({"text": text}))
     assert meter.need(ahead=False).most == {"characters": 13}
     assert meter.take() == Exact(Usage(characters=13))
     assert meter.end(clean=True) == Nothing()
 
 
+def test_a_text_that_waits_for_its_money_is_not_settled() -> None:
+    meter = SpeechMeter(b"", TERMS)
+    meter.offer('{"text":"waiting"}')
+    assert not meter.ready
+    assert meter.take() == Nothing()
+    assert meter.need(ahead=False).most == {"characters": 7}
+    meter.sent()
+    assert meter.take() == Exact(Usage(characters=7))
+
+
 def test_frames_of_all_contexts_of_a_multi_context_socket_add_up() -> None:
     meter = SpeechMeter(b"", TERMS)
-    meter.offer('{"text":"abc","context_id":"one"}')
-    meter.offer('{"text":"de","context_id":"two","flush":true}')
-    meter.offer('{"context_id":"one","close_context":true}')
+    send(meter, '{"text":"abc","context_id":"one"}')
+    send(meter, '{"text":"de","context_id":"two","flush":true}')
+    send(meter, '{"context_id":"one","close_context":true}')
     assert meter.end(clean=False) == Exact(Usage(characters=5))
 
 
@@ -50,14 +65,14 @@ def test_audio_sent_to_be_transcribed_is_billed_by_its_length_as_an_estimate(
     query: bytes, expected_ms: int
 ) -> None:
     meter = TranscriptionMeter(query, TERMS)
-    meter.offer(chunk(bytes(32_000)))
+    send(meter, chunk(bytes(32_000)))
     assert meter.end(clean=True) == AtLeast(Usage(audio_ms=expected_ms))
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 5, 31_999])
 def test_base64_is_measured_without_its_padding(size: int) -> None:
     meter = TranscriptionMeter(b"audio_format=ulaw_1000", TERMS)
-    meter.offer(chunk(bytes(size)))
+    send(meter, chunk(bytes(size)))
     assert meter.need(ahead=False).most == {"audio_ms": size}
 
 

@@ -7,10 +7,15 @@ from typing import Any
 import pytest
 
 from qlaud.core.usage import AtLeast, Exact, Nothing, Usage
-from qlaud.wire.live import LiveTerms, Need
+from qlaud.wire.live import Frame, LiveTerms, Meter, Need
 from qlaud.wire.live_openai import RealtimeMeter
 
 TERMS = LiveTerms(slice_ms=15_000, max_output=4096, context_window=32_000)
+
+
+def send(meter: Meter, frame: Frame) -> None:
+    meter.offer(frame)
+    meter.sent()
 
 
 def event(kind: str, **fields: Any) -> str:
@@ -112,11 +117,11 @@ def test_a_response_under_way_keeps_its_share_and_the_next_may_begin_beside_it()
 def test_without_detection_only_what_was_asked_for_needs_money() -> None:
     meter = RealtimeMeter(TERMS)
     meter.seen(no_detection())
-    meter.offer(event("response.create", response={"max_output_tokens": 77, "instructions": "abc"}))
+    send(meter, event("response.create", response={"max_output_tokens": 77, "instructions": "abc"}))
     assert meter.need(ahead=False) == Need(input_tokens=3, output_tokens=77)
     begun(meter, "r1")
     assert meter.need(ahead=False) == Need(input_tokens=3, output_tokens=77)
-    meter.offer(event("response.create", response={"conversation": "none", "max_output_tokens": 5}))
+    send(meter, event("response.create", response={"conversation": "none", "max_output_tokens": 5}))
     assert meter.need(ahead=False) == Need(input_tokens=6, output_tokens=82)
 
 
@@ -145,7 +150,7 @@ def test_older_sessions_say_it_at_the_top() -> None:
 def test_until_a_change_is_confirmed_the_dearer_terms_hold() -> None:
     meter = RealtimeMeter(TERMS)
     meter.seen(session(max_output_tokens=1000))
-    meter.offer(event("session.update", session={"max_output_tokens": 10, "instructions": "x" * 20}))
+    send(meter, event("session.update", session={"max_output_tokens": 10, "instructions": "x" * 20}))
     meter.seen(session(max_output_tokens=1000))  # it was on its way
     assert meter.need(ahead=False).output_tokens == 1000
     meter.seen(event("session.updated", session={"max_output_tokens": 10}))
@@ -154,8 +159,8 @@ def test_until_a_change_is_confirmed_the_dearer_terms_hold() -> None:
 
 def test_a_context_grows_by_bytes_of_text_and_by_audio() -> None:
     meter = RealtimeMeter(TERMS)
-    meter.offer(
-        event("input_audio_buffer.append", audio=base64.b64encode(bytes(48_000)).decode())
+    send(
+        meter, event("input_audio_buffer.append", audio=base64.b64encode(bytes(48_000)).decode())
     )  # one second
     assert meter.need(ahead=False).input_tokens == 20
     item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Grüße"}]}
@@ -168,7 +173,7 @@ def test_a_context_grows_by_bytes_of_text_and_by_audio() -> None:
 def test_what_came_while_a_response_ran_is_on_top_of_what_it_told() -> None:
     meter = RealtimeMeter(TERMS)
     begun(meter, "r1")
-    meter.offer(event("input_audio_buffer.append", audio=base64.b64encode(bytes(96_000)).decode()))
+    send(meter, event("input_audio_buffer.append", audio=base64.b64encode(bytes(96_000)).decode()))
     meter.seen(done("r1", usage_of(100, 0, 0, 0, 60)))
     meter.take()
     assert meter.need(ahead=False).input_tokens == 160 + 40
@@ -198,8 +203,8 @@ def test_a_response_outside_the_conversation_does_not_tell_its_context() -> None
 def test_a_response_that_was_refused_needs_no_money_any_more() -> None:
     meter = RealtimeMeter(TERMS)
     meter.seen(no_detection())
-    meter.offer(event("response.create", event_id="e1", response={"max_output_tokens": 5}))
-    meter.offer(event("response.create", event_id="e2", response={"max_output_tokens": 7}))
+    send(meter, event("response.create", event_id="e1", response={"max_output_tokens": 5}))
+    send(meter, event("response.create", event_id="e2", response={"max_output_tokens": 7}))
     meter.seen(event("error", error={"type": "invalid_request_error", "event_id": "e1"}))
     assert meter.need(ahead=False).output_tokens == 7
 
@@ -227,12 +232,13 @@ def transcribed(usage: dict[str, Any]) -> str:
 
 def test_transcription_is_metered_apart_in_tokens_or_in_time() -> None:
     meter = RealtimeMeter(TERMS)
-    assert meter.transcriber == ""
-    meter.offer(
-        event("session.update", session={"audio": {"input": {"transcription": {"model": "whisper-1"}}}})
+    assert meter.second is None
+    send(
+        meter,
+        event("session.update", session={"audio": {"input": {"transcription": {"model": "whisper-1"}}}}),
     )
-    assert meter.transcriber == "whisper-1"
-    meter.offer(event("input_audio_buffer.append", audio=base64.b64encode(bytes(96_000)).decode()))
+    assert meter.second == ("whisper-1", meter.transcription)
+    send(meter, event("input_audio_buffer.append", audio=base64.b64encode(bytes(96_000)).decode()))
     second = meter.transcription
     assert second.need(ahead=True).most == {"audio_ms": 17_000}
     meter.seen(transcribed({"type": "duration", "seconds": 2}))
@@ -248,7 +254,8 @@ def test_transcription_by_tokens_is_bounded_in_tokens() -> None:
     meter = RealtimeMeter(TERMS)
     meter.transcription.by_time = False
     meter.transcription.add(3_000)
-    assert meter.transcription.need(ahead=False) == Need(input_tokens=60, output_tokens=60)
+    need = meter.transcription.need(ahead=False)
+    assert (need.input_tokens, need.output_tokens, need.most) == (60, 60, {"audio_ms": 0})
 
 
 @pytest.mark.parametrize(
@@ -256,7 +263,7 @@ def test_transcription_by_tokens_is_bounded_in_tokens() -> None:
 )
 def test_messages_without_sense_change_nothing(frame: str | bytes) -> None:
     meter = RealtimeMeter(TERMS)
-    meter.offer(frame)
+    send(meter, frame)
     meter.seen(frame)
     assert meter.end(clean=True) == Nothing()
     assert meter.need(ahead=False) == Need(output_tokens=4096)

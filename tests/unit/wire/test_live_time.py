@@ -3,10 +3,15 @@
 import json
 
 from qlaud.core.usage import AtLeast, Exact, Nothing, Usage
-from qlaud.wire.live import LiveTerms
+from qlaud.wire.live import Frame, LiveTerms, Meter
 from qlaud.wire.live_time import TimeMeter
 
 TERMS = LiveTerms(slice_ms=15_000)
+
+
+def send(meter: Meter, frame: Frame) -> None:
+    meter.offer(frame)
+    meter.sent()
 
 
 def xai_done(seconds: float) -> str:
@@ -60,8 +65,8 @@ def test_time_that_passes_must_be_covered_and_is_billed_where_nothing_was_told()
 def test_a_text_message_has_a_fee_of_its_own() -> None:
     meter = TimeMeter(TERMS, "xai")
     item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}
-    meter.offer(json.dumps({"type": "conversation.item.create", "item": item}))
-    meter.offer('{"type":"response.create"}')
+    send(meter, json.dumps({"type": "conversation.item.create", "item": item}))
+    send(meter, '{"type":"response.create"}')
     meter.offer(json.dumps({"type": "conversation.item.create", "item": item}))
     meter.withdraw()
     assert meter.need(ahead=False).most == {"audio_ms": 0, "calls": 1}

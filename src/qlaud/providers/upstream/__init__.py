@@ -1,7 +1,15 @@
-"""The lean HTTP/1.1 client that calls providers: `HttpUpstream` implements `ports.Upstream`."""
+"""The clients that call providers: `HttpUpstream` implements `ports.Upstream`, `WebSocketUpstream` its live twin."""
 
 from qlaud.providers.upstream.client import HttpUpstream
 from qlaud.providers.upstream.limits import UpstreamLimits
 from qlaud.providers.upstream.proxy import ProxyRule, proxy_from_environment
+from qlaud.providers.upstream.websocket import LiveLimits, WebSocketUpstream
 
-__all__ = ["HttpUpstream", "ProxyRule", "UpstreamLimits", "proxy_from_environment"]
+__all__ = [
+    "HttpUpstream",
+    "LiveLimits",
+    "ProxyRule",
+    "UpstreamLimits",
+    "WebSocketUpstream",
+    "proxy_from_environment",
+]

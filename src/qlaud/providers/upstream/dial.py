@@ -26,8 +26,13 @@ class Dialler:
 
     async def __call__(self, owner: Owner) -> Connection:
         """A connection on which a request may be written at once."""
+        connection = Connection(owner, self.limits, asyncio.get_running_loop())
+        await self.open(connection)
+        return connection
+
+    async def open(self, connection: asyncio.Protocol) -> None:
+        """Connect, and give the transport to `connection`. Raises UpstreamUnreachable, UpstreamSlow."""
         loop = asyncio.get_running_loop()
-        connection = Connection(owner, self.limits, loop)
         where = self.origin.authority.decode()
         try:
             async with asyncio.timeout(self.limits.connect_timeout_s):
@@ -39,9 +44,8 @@ class Dialler:
             raise UpstreamSlow("connect", self.limits.connect_timeout_s) from None
         except (OSError, UnicodeError) as error:  # ssl.SSLError and socket.gaierror are OSErrors
             raise UpstreamUnreachable(f"could not connect to {where}: {error}") from error
-        return connection
 
-    async def _direct(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+    async def _direct(self, connection: asyncio.Protocol, loop: asyncio.AbstractEventLoop) -> None:
         origin = self.origin
         if origin.tls:
             await loop.create_connection(
@@ -51,7 +55,7 @@ class Dialler:
             await loop.create_connection(lambda: connection, origin.host, origin.port)
 
     async def _tunnel(
-        self, connection: Connection, proxy: ProxyRule, loop: asyncio.AbstractEventLoop
+        self, connection: asyncio.Protocol, proxy: ProxyRule, loop: asyncio.AbstractEventLoop
     ) -> None:
         request = connect_request(proxy, self.origin)
         limit_bytes = self.limits.header_limit_bytes
