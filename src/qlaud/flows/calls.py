@@ -74,6 +74,8 @@ class Prepared(Struct, frozen=True, gc=False):
     worst: Worst | None
     """None without a price."""
     input_bound: int
+    beyond_tokens: int = 0
+    """Output tokens a candidate may have beside its limit; they are in `worst`."""
 
 
 class Relay(Protocol):

@@ -7,7 +7,6 @@ import asyncio
 from dataclasses import replace
 
 from qlaud.core.catalog import Host, Model
-from qlaud.core.demand import Demand, Worst
 from qlaud.core.errors import (
     BadRequest,
     ModelNotFound,
@@ -15,11 +14,12 @@ from qlaud.core.errors import (
     QlaudError,
     RouteNotMetered,
     ShuttingDown,
+    UnsupportedField,
 )
 from qlaud.core.keys import mode_of, secret_digest
 from qlaud.core.ledger import CallFacts, HoldAsk
 from qlaud.core.money import Micros
-from qlaud.core.pricing import NotPriced
+from qlaud.flows.bounds import bound_of
 from qlaud.flows.calls import Incoming, Prepared, Relay, Route
 from qlaud.flows.directory import SIMULATOR, Directory
 from qlaud.flows.metered import UNPRICED, Metered
@@ -83,9 +83,20 @@ class Inference:
         call = incoming.wire.read_call(incoming.asked)
         model = self._model(incoming, call.model)
         routes = self._routes(incoming, model)
+        if call.owned:
+            raise UnsupportedField(
+                "responses and conversations kept by the provider cannot be continued here; send the whole input"
+            )
         demand = call.demand
         want = min(demand.max_output if demand.max_output is not None else model.max_output, LARGEST_LIMIT)
-        worst = dearest(routes, demand, model.context_window, self._terms.markup_bp)
+        bound = bound_of(
+            call,
+            incoming.wire_name,
+            routes,
+            window=model.context_window,
+            markup_bp=self._terms.markup_bp,
+        )
+        worst = bound.worst
         floor = min(want, max(FLOOR_TOKENS, demand.thinking_budget + 1))
         card = routes[0].card
         ask = HoldAsk(
@@ -99,7 +110,7 @@ class Inference:
                 end_user_id=call.end_user,
             ),
             is_priced=worst is not None,
-            unbounded_tool=demand.unbounded_tool,
+            unbounded_tool=bound.unbounded_tool,
             want_output=want,
             want_micros=worst.micros(want) if worst is not None else Micros(0),
             floor_micros=worst.micros(floor) if worst is not None else Micros(0),
@@ -108,8 +119,8 @@ class Inference:
             no_limit=demand.max_output is None,
         )
         window = model.context_window
-        bound = demand.input_tokens if window is None else min(demand.input_tokens, window)
-        return Prepared(incoming, call, model, routes, ask, worst, bound)
+        input_bound = demand.input_tokens if window is None else min(demand.input_tokens, window)
+        return Prepared(incoming, call, model, routes, ask, worst, input_bound, bound.beyond_tokens)
 
     def tick(self) -> None:
         """Look after time limits of calls under way."""
@@ -172,17 +183,3 @@ class Inference:
             missing = routes[0].provider
             raise ProviderNotConfigured(missing.display_name, missing.key_variable)
         return ready
-
-
-def dearest(routes: tuple[Route, ...], demand: Demand, window: int | None, markup_bp: int) -> Worst | None:
-    """The bound over every host the call may reach; None if one of them has no price for it."""
-    base = slope = 0
-    for route in routes:
-        if route.card is None:
-            return None
-        try:
-            worst = route.card.worst(demand, context_window=window, markup_bp=markup_bp)
-        except NotPriced:
-            return None
-        base, slope = max(base, worst.base_picos), max(slope, worst.slope_picos)
-    return Worst(base, slope, markup_bp)

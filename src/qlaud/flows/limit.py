@@ -21,6 +21,7 @@ class OutputLimit:
         """As it has grown; its `max_output` stays what was sent."""
         self._worst = prepared.worst
         self._candidates = max(1, prepared.call.demand.candidates)
+        self._beyond = prepared.beyond_tokens
         self._output = hold.max_output
         if not hold.bounded or hold.max_output is None:
             self.tokens = float("inf")
@@ -31,7 +32,7 @@ class OutputLimit:
         """Whether more could be held for a stream that has `seen_tokens`, beyond its limit."""
         if self._output is None or self._worst is None:
             return True
-        wanted = max(seen_tokens // self._candidates, self._output) + GROWTH_TOKENS
+        wanted = max(seen_tokens // self._candidates - self._beyond, self._output) + GROWTH_TOKENS
         more = Micros(self._worst.micros(wanted) - self._worst.micros(self._output))
         if not await calls.extend(self.hold, add_micros=more, add_output=wanted - self._output):
             return False
@@ -41,5 +42,5 @@ class OutputLimit:
         return True
 
     def _with_slack(self, output: int) -> int:
-        total = output * self._candidates
+        total = (output + self._beyond) * self._candidates
         return total + max(SLACK_TOKENS, total // 32)

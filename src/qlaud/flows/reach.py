@@ -13,6 +13,7 @@ from msgspec import Struct
 from qlaud.core.ledger import Hold
 from qlaud.core.paths import MODEL
 from qlaud.core.usage import Nothing
+from qlaud.flows.bounds import is_loose
 from qlaud.flows.calls import Incoming, Prepared, Route
 from qlaud.flows.decoding import decoder_for
 from qlaud.flows.headers import to_upstream, to_upstream_query, with_model
@@ -146,6 +147,7 @@ def changes(prepared: Prepared, route: Route, hold: Hold) -> Changes:
         limit_field=limit_field(route, wire.limit_field if wire else ""),
         include_usage=call.stream and not call.wants_usage and INCLUDE_USAGE in quirks,
         max_uses=DEFAULT_MAX_USES if call.uncapped_tools else None,
+        pictures=("url" if prepared.incoming.provider else "inline") if URL_PICTURES in quirks else "",
     )
 
 
@@ -173,6 +175,9 @@ LIMIT_REQUIRED = "limit_required"
 INCLUDE_USAGE = "include_usage"
 """Quirk of a host that tells a stream's usage only when asked to."""
 
+URL_PICTURES = "url_pictures"
+"""Quirk of a host whose pictures are addresses, unless told otherwise."""
+
 OLD_LIMIT_FIELD = "max_tokens"
 """Quirk of a host that knows the output limit by its older name only."""
 
@@ -180,7 +185,7 @@ OLD_LIMIT_FIELD = "max_tokens"
 def limit_to_send(prepared: Prepared, route: Route, hold: Hold) -> int | None:
     """The output limit to write into the body, or None to leave what stands there."""
     given = prepared.call.demand.max_output
-    if hold.bounded and hold.max_output is not None and hold.max_output != given:
+    if hold.bounded and hold.max_output is not None and (hold.max_output != given or is_loose(route)):
         return hold.max_output
     if given is None and LIMIT_REQUIRED in route.provider.quirks:
         return prepared.model.max_output or prepared.model.default_max_tokens
@@ -189,4 +194,5 @@ def limit_to_send(prepared: Prepared, route: Route, hold: Hold) -> int | None:
 
 def limit_field(route: Route, of_wire: str) -> str:
     """The name this host knows the output limit by."""
-    return OLD_LIMIT_FIELD if OLD_LIMIT_FIELD in route.host.quirks | route.provider.quirks else of_wire
+    knows_old_only = OLD_LIMIT_FIELD in route.host.quirks | route.provider.quirks
+    return OLD_LIMIT_FIELD if knows_old_only and not is_loose(route) else of_wire

@@ -34,7 +34,11 @@ RECORD_RULE = f'with kind = "job", where the record of a job is read; for {", ".
 QUIRKS: Mapping[str, str] = {
     "include_usage": "OpenAI Chat streams tell usage only when `stream_options.include_usage` is sent",
     "limit_required": "a call without an output limit is refused",
+    "loose_limit": "output limits leave thoughts out, but for `max_completion_tokens` of OpenAI Chat",
     "max_tokens": "OpenAI Chat knows `max_tokens` only, not `max_completion_tokens`",
+    "max_tool_calls": "`max_tool_calls` of OpenAI Responses bounds how often its own tools run",
+    "tight_limit": "of a model: output limits bound thoughts too, though the provider has `loose_limit`",
+    "url_pictures": "pictures to edit are objects with a `url`, and those made are addresses unless asked otherwise",
 }
 """Every switch a file may name, and what it says about a provider or model."""
 

@@ -3,14 +3,19 @@
 import json
 import math
 import re
+from decimal import Decimal, InvalidOperation
 from typing import cast
 
 import msgspec
+
+from qlaud.core.rates import PICOS_PER_USD
 
 Fields = dict[str, object]
 """A decoded JSON object."""
 
 LARGEST = 2**53 - 1
+LARGEST_DOLLARS = 1_000_000
+"""No single call costs more; a larger number is a mistake."""
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Everything the JSON reader raises on bytes of unknown origin."""
 TRIES = 8
@@ -90,6 +95,23 @@ def last_object(text: bytes, name: str) -> Fields | None:
     return None
 
 
+def last_told(text: bytes, name: str) -> Fields | None:
+    """The value of the last member `name` that is no string, None if it is no object.
+
+    For formats in which only strings of the caller's can stand after the provider's own member of that name.
+    """
+    key = b'"%s":' % name.encode()
+    at = text.rfind(key)
+    for _ in range(TRIES):
+        if at < 0:
+            return None
+        value = text[at + len(key) :].lstrip()
+        if value[:1] != b'"':
+            return last_object(text[at:], name) if value[:1] == b"{" else None
+        at = text.rfind(key, 0, at)
+    return None
+
+
 def strings_after(text: bytes, key: bytes) -> tuple[int, int]:
     """How many JSON strings that are not empty follow `key` (which ends with their quote), and their bytes."""
     strings = total = 0
@@ -119,3 +141,19 @@ def strings_matching(text: bytes, key: re.Pattern[bytes]) -> tuple[int, int]:
 def _end_of_string(text: bytes, at: int) -> int:
     found = _STRING.match(text, at)
     return found.end() if found else at
+
+
+def picos(value: object) -> int:
+    """Dollars as a provider spells them (an int, a float, a string of one), in picos, rounded up; 0 if no amount.
+
+    A float is taken by its digits, which are those the provider sent.
+    """
+    if type(value) is not int and not isinstance(value, (float, str)):
+        return 0
+    try:
+        dollars = Decimal(str(value)) if len(str(value)) <= 40 else Decimal(0)
+    except InvalidOperation:
+        return 0
+    if not dollars.is_finite() or not 0 < dollars <= LARGEST_DOLLARS:
+        return 0
+    return math.ceil(dollars * PICOS_PER_USD)

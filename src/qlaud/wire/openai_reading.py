@@ -10,15 +10,24 @@ from qlaud.wire.counts import (
     Fields,
     last_object,
     nested,
+    number,
     objects,
     read_fields,
     strings_after,
     strings_matching,
 )
+from qlaud.wire.sse import event_data, split_events
 from qlaud.wire.types import ModelCall
 
-_CONTENT = re.compile(rb'"(?:content|reasoning_content|reasoning|refusal|arguments|input|transcript)": ?"')
+_SPOKEN = rb"content|refusal|arguments|input|transcript"
+_CONTENT = re.compile(rb'"(?:%s|reasoning)": ?"' % _SPOKEN)
 """The strings that hold output, of every vendor's dialect."""
+_THOUGHT = re.compile(rb'"(?:%s|reasoning_content)": ?"' % _SPOKEN)
+"""The same with the other name of thoughts: some servers send them under both, and they count once."""
+_TYPED = re.compile(rb'"(?:text|arguments)": ?"')
+"""The strings of typed chunks (Mistral)."""
+WHOLE = "chat.completion"
+"""What MiniMax's native streams end with: the whole answer again, with the only usage that counts."""
 REPEATED = ("id", "object", "created", "model", "service_tier")
 """What every chunk of an answer repeats."""
 
@@ -32,6 +41,8 @@ class OpenAIReading:
         "_first_seen",
         "_last",
         "_partial_usage",
+        "_refused",
+        "_running",
         "_usage",
         "_work_seen",
         "call",
@@ -58,18 +69,27 @@ class OpenAIReading:
         """The chunk or body that carried the usage."""
         self._usage: Fields = {}
         self._partial_usage: Fields = {}
-        """Usage inside a choice (Kimi); counts only if none comes beside the choices."""
+        """Usage inside a choice (Kimi) or beside the vendor's own id (Groq); counts only if no other one comes."""
+        self._running = b""
+        """The last events whose usage is not the final one (xAI and Perplexity tell it with every chunk), unread."""
+        self._refused = False
+        """MiniMax says in a good answer that it is none."""
         self._work_seen = False
         self._content_bytes = 0
 
     def plain(self, events: bytes) -> bool:
         usages = events.count(b'"usage"')
+        runs = False
         if usages:
             nulls = events.count(b'"usage":null')
             if usages != nulls and usages != nulls + events.count(b'"usage": null'):
-                return False
-        if not self._first_seen or b'"error"' in events or b"[DONE]" in events:
+                runs = events.count(b'"finish_reason":null') == events.count(b"data:")
+                if not runs or b'"choices":[]' in events:
+                    return False
+        if not self._first_seen or b'"error"' in events or b"[DONE]" in events or b'"base_resp"' in events:
             return False
+        if runs:
+            self._running = events
         self._count(events)
         return True
 
@@ -80,23 +100,20 @@ class OpenAIReading:
         chunk = read_fields(text)
         if chunk is None:
             return False
-        if chunk.get("error"):
+        if chunk.get("error") or self._is_refusal(chunk):
             return False
         if not self._first_seen and "choices" in chunk:
             self._note_first(chunk)
-        self._count(text)
-        usage = nested(chunk, "usage")
+        if chunk.get("object") != WHOLE:
+            self._count(text)
         choices = objects(chunk, "choices")
-        if usage:
-            ended = not choices or any(choice.get("finish_reason") for choice in choices)
-            self._fold(usage, chunk, ended=ended)
-            return not choices and not chunk.get("moderation")
-        for choice in choices:
-            partial = nested(choice, "usage")
-            if partial:
-                self._partial_usage = partial
-                self._ended = self._ended or bool(choice.get("finish_reason"))
-        return False
+        self._note_partial(chunk, choices)
+        usage = nested(chunk, "usage")
+        if not usage:
+            return False
+        ended = not choices or any(choice.get("finish_reason") for choice in choices)
+        self._fold(usage, chunk, ended=ended)
+        return not choices and not chunk.get("moderation")
 
     def tail(self, text: bytes, relayed: int) -> None:
         """The end of a chunk full of sound or pictures; some vendors put the usage there too."""
@@ -119,22 +136,52 @@ class OpenAIReading:
         if answer is None:  # cut off in the middle, or not from the provider at all
             self._work_seen = text.lstrip()[:1] == b"{"
             return
+        if self._is_refusal(answer):
+            return
         self._work_seen = bool(answer.get("choices"))
+        self._note_partial(answer, objects(answer, "choices"))
         usage = nested(answer, "usage")
         if usage:
             self._fold(usage, answer, ended=True)
 
     def outcome(self, *, input_bound: int) -> Metered:
+        self._read_running()
         usage = self._usage or self._partial_usage
         seen = openai_usage.read_usage(usage, self.call.demand, self._last or self.first)
         silent = not seen.output_tokens and not seen.audio_out_tokens and self.output_floor
         if self._ended and openai_usage.is_whole(usage) and seen.prompt_tokens and not silent:
             return Exact(seen)
-        if not (self._work_seen or self.started):
+        if not (self._work_seen or self.started) or (self._refused and not self.started):
             return Nothing()
         if not seen.prompt_tokens:
             seen = replace(seen, input_tokens=input_bound)
         return AtLeast(replace(seen, output_tokens=max(self.output_floor, self._content_bytes)))
+
+    def _is_refusal(self, answer: Fields) -> bool:
+        """Whether this is MiniMax's way to fail: status 200, and a code that is not 0."""
+        if number(nested(answer, "base_resp"), "status_code"):
+            self._refused = True
+        return self._refused
+
+    def _note_partial(self, answer: Fields, choices: list[Fields]) -> None:
+        """Keep usage that stands in a place of the vendor's own."""
+        groq = nested(nested(answer, "x_groq"), "usage")
+        if groq:
+            self._partial_usage, self._ended = groq, True
+        for choice in choices:
+            partial = nested(choice, "usage")
+            if partial:
+                self._partial_usage = partial
+                self._ended = self._ended or bool(choice.get("finish_reason"))
+
+    def _read_running(self) -> None:
+        """Fold the usage of the last chunk that was let pass unread, if none came after it."""
+        events, _ = split_events(self._running)
+        self._running = b""
+        chunk = read_fields(event_data(events[-1])) if events else None
+        usage = nested(chunk, "usage") if chunk else {}
+        if chunk and usage:
+            self._fold(usage, chunk, ended=False)
 
     def _note_first(self, chunk: Fields) -> None:
         self._work_seen = self._first_seen = True
@@ -143,8 +190,18 @@ class OpenAIReading:
     def _count(self, events: bytes) -> None:
         """Count the content of whole events. Text alone, the commonest; anything else by a slower search."""
         deltas, size = strings_after(events, b'"content":"')
-        if not deltas or b'"reasoning' in events or b'"arguments"' in events:
-            deltas, size = strings_matching(events, _CONTENT)
+        if (
+            not deltas
+            or b'"reasoning_content"' in events
+            or b'"reasoning":' in events
+            or b'"arguments"' in events
+            or b'"content":[' in events
+        ):
+            if b'"content":[' in events:
+                key = _TYPED
+            else:
+                key = _THOUGHT if b'"reasoning_content"' in events else _CONTENT
+            deltas, size = strings_matching(events, key)
         if deltas:
             self.output_floor += deltas
             self.started = True
@@ -152,6 +209,7 @@ class OpenAIReading:
 
     def _fold(self, usage: Fields, answer: Fields, *, ended: bool) -> None:
         """Usage on several chunks is cumulative: the last one counts, and stands for all content so far."""
+        self._running = b""
         self._usage = usage
         self._last = {
             **self.first,

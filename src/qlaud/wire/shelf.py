@@ -7,8 +7,12 @@ from qlaud.wire.gemini import GeminiWire
 from qlaud.wire.gemini_count import GeminiCountWire
 from qlaud.wire.gemini_embed import GeminiEmbedWire
 from qlaud.wire.jobs import JobRule
+from qlaud.wire.minimax_chat import MiniMaxChatWire
 from qlaud.wire.minimax_video import MINIMAX_VIDEO
 from qlaud.wire.openai_chat import OpenAIChatWire
+from qlaud.wire.openai_embeddings import OpenAIEmbeddingsWire
+from qlaud.wire.openai_images import OpenAIImagesWire
+from qlaud.wire.openai_responses import OpenAIResponsesWire
 from qlaud.wire.openai_video import OPENAI_VIDEO
 from qlaud.wire.qwen_tasks import QWEN_IMAGE_TASKS, QWEN_VIDEO
 from qlaud.wire.types import Wire
@@ -27,6 +31,12 @@ WIRES: Mapping[str, Wire] = {
     "qwen_video": QWEN_VIDEO,
     "qwen_image_tasks": QWEN_IMAGE_TASKS,
     "minimax_video": MINIMAX_VIDEO,
+    "minimax_chat": MiniMaxChatWire(),
+    "mistral_fim": OpenAIChatWire(),
+    "openai_responses": OpenAIResponsesWire(),
+    "openai_embeddings": OpenAIEmbeddingsWire(),
+    "openai_images": OpenAIImagesWire(),
+    "openai_image_edits": OpenAIImagesWire(takes_form=True),
 }
 
 VIDEOS: Mapping[str, VideoWire] = {

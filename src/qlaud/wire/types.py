@@ -5,7 +5,7 @@ A wire is pure: bytes in, bytes out, no I/O, no clock. Native passthrough stays 
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -70,6 +70,10 @@ class ModelCall(Struct, frozen=True, gc=False):
     """Output limit fields that stand in the body with a number."""
     uncapped_tools: tuple[int, ...] = ()
     """Indexes in `tools` of provider tools without `max_uses`: `Changes.max_uses` gives it to them."""
+    provider_tools: tuple[str, ...] = ()
+    """Provider tools that `max_tool_calls` bounds, where the provider keeps to it (Responses)."""
+    owned: tuple[str, ...] = ()
+    """Ids of what the call continues at the provider (an earlier response, a conversation): the caller's own only."""
     model_field: str = "model"
     """Where the model stands in a form."""
     account_resource: str | None = None
@@ -89,6 +93,8 @@ class Changes(Struct, frozen=True, gc=False):
     """Ask for usage in the stream (OpenAI chat)."""
     max_uses: int | None = None
     """Sent for every provider tool that came without it."""
+    pictures: Literal["", "url", "inline"] = ""
+    """Pictures stand in objects with their `url` here (xAI); `inline`: and are asked for in the answer itself."""
 
 
 class Tap(Protocol):

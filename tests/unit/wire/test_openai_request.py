@@ -6,7 +6,7 @@ import pytest
 
 from qlaud.core.errors import BadRequest
 from qlaud.wire.openai_chat import OpenAIChatWire
-from qlaud.wire.openai_request import IMAGE_TOKENS, TILED_MINI_IMAGE_TOKENS, TOOL_PROMPT_TOKENS
+from qlaud.wire.openai_input import IMAGE_TOKENS, TILED_MINI_IMAGE_TOKENS, TOOL_PROMPT_TOKENS
 from qlaud.wire.types import Asked, Changes, ModelCall
 
 WIRE = OpenAIChatWire()
@@ -201,6 +201,8 @@ def test_what_adds_no_work_is_not_named(fields: dict[str, object]) -> None:
         ({}, set[str]()),
         ({"prompt_cache_retention": "24h"}, {"30m", "12h"}),
         ({"prompt_cache_options": {"ttl": "12h"}}, {"12h"}),
+        ({"prompt_cache_options": {"ttl": "1h"}}, {"1h"}),
+        ({"prompt_cache_options": {"ttl": "5m"}}, {"5m"}),
         ({"prompt_cache_options": {"mode": "explicit"}}, {"30m"}),
         (
             {

@@ -1,4 +1,4 @@
-"""One price sheet for all price tests, compiled in this process."""
+"""One price sheet for all unit tests, compiled in this process."""
 
 import pytest
 
