@@ -2,6 +2,7 @@
 billed by Google's last usage, and everything the gateway says itself has Google's shape.
 """
 
+import base64
 import json
 from typing import Any
 
@@ -412,3 +413,18 @@ def test_a_stream_beyond_its_limit_ends_as_one_that_ran_out_of_tokens(
     assert last["candidates"][0]["finishReason"] == "MAX_TOKENS"
     assert (last["responseId"], last["usageMetadata"]["candidatesTokenCount"]) == ("r9", 9000)
     assert only_event(gateway, key)["cost_micros"] <= 4000
+
+
+def test_a_large_body_is_read_aside_and_passes_as_it_is(
+    gateway: Gateway, key: MintedKey, google_provider: FakeProvider
+) -> None:
+    data = base64.b64encode(fake.PICTURE + bytes(1_500_000)).decode()
+    picture = {"inlineData": {"mimeType": "image/png", "data": data}}
+    body = json.dumps(
+        {"contents": [{"parts": [picture]}], "generationConfig": {"maxOutputTokens": 100}}
+    ).encode()
+    answer = ask(gateway, key, body)
+    assert answer.status_code == 200, answer.text
+    assert google_provider.last.body == body
+    refused = ask(gateway, key, body[:-1])
+    assert error_of(refused) == (400, "INVALID_ARGUMENT", "invalid_json")

@@ -30,6 +30,8 @@ from qlaud.ports import Clock
 FLOOR_TOKENS = 256
 """An output limit is not lowered below this by money, unless the caller asked for less (contract 6.3)."""
 
+LARGE_BODY_BYTES = 1_048_576
+"""A larger body is read in a thread: pictures, sound and films in it may take a while, and others are streaming."""
 LARGEST_LIMIT = 2**31 - 1
 LAST_WORDS_S = 5.0
 """After the grace of a shutdown: for settling, and for telling callers."""
@@ -63,7 +65,10 @@ class Inference:
         if not incoming.is_metered and (await self._principals.of(incoming.secret)).scope != "admin":
             raise RouteNotMetered(incoming.asked.model)
         try:
-            prepared = self.prepare(incoming)
+            if len(incoming.asked.body) > LARGE_BODY_BYTES:
+                prepared = await asyncio.to_thread(self.prepare, incoming)
+            else:
+                prepared = self.prepare(incoming)
         except QlaudError:
             await self._principals.of(incoming.secret)  # a caller nobody knows learns nothing but that
             raise

@@ -2,18 +2,15 @@
 
     text, function calls and results, code     their bytes in the body are more than their tokens
     inlineData  text/*, JSON, source code      likewise: base64 only lengthens it
-                image/*                        IMAGE_TOKENS each
-                audio/*                        32 tokens a second of its playing time
-                video, PDF, anything else      the whole context: nothing in the body bounds frames or pages
+                image/*, audio/*, video/*      as `gemini_media` bounds them
+                PDF, anything else             the whole context: nothing in the body bounds pages
     fileData                                   the whole context; a file of the operator's account is noted
 
-A part of a kind we do not know is the whole context too. Facts: Google's pages on tokens, image, audio, video and
-document understanding, media resolution; seen 2026-11.
+A part of a kind we do not know is the whole context too, and so are media whose playing time cannot be read.
 """
 
 import re
 from binascii import Error as NoBase64
-from binascii import a2b_base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -21,17 +18,12 @@ from typing import cast
 import msgspec
 from msgspec import Raw
 
+from qlaud.wire import gemini_media
 from qlaud.wire.body import read_members, read_text
 from qlaud.wire.content import NOTHING, opens_with
 from qlaud.wire.counts import UNREADABLE
 from qlaud.wire.gemini_names import by_camel
 
-IMAGE_TOKENS = 6_500
-"""The most one picture costs. Up to 2.x it is scaled into 3072 x 3072 and cut into tiles of at least 256 pixels, 258
-tokens each, and no shape gives more than 24 tiles; from 3 on 2240 tokens at the highest resolution."""
-SOUND_TOKENS_PER_S = 32
-FRAME_TOKENS = 64
-"""Around any sound."""
 TEXT_TYPES = frozenset(
     f"application/{name}"
     for name in (
@@ -45,11 +37,7 @@ TEXT_TYPES = frozenset(
         "yaml",
     )
 )
-PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
-STILLS = frozenset((b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif"))
-"""Brands of pictures in the container that films have."""
-DOCUMENT = b"%PDF"
-_MEDIA_NAME = re.compile(rb'"(?:inlineData|inline_data|fileData|file_data)"')
+_MEDIA_NAME = re.compile(rb'"(?:inlineData|inline_data|fileData|file_data|videoMetadata|video_metadata)"')
 
 
 class _Part(msgspec.Struct, forbid_unknown_fields=True):
@@ -131,10 +119,12 @@ def _note_parts(sent: Sent, parts: list[_Part]) -> int:
                 media += _note_parts(sent, msgspec.json.decode(result, type=_Result).parts)
             except UNREADABLE:
                 _note_unknown(sent, bytes(result))
+        film = part.videoMetadata or part.video_metadata
+        media += bool(part.videoMetadata) + bool(part.video_metadata)
         for blob in (part.inlineData, part.inline_data):
             if blob:
                 media += 1
-                _note_blob(sent, blob)
+                _note_blob(sent, blob, film)
         for file in (part.fileData, part.file_data):
             if file:
                 media += 1
@@ -160,33 +150,42 @@ def _note_file(sent: Sent, text: Raw) -> None:
         sent.resource = "fileData"
 
 
-def _note_blob(sent: Sent, text: Raw) -> None:
+def _note_blob(sent: Sent, text: Raw, film: Raw) -> None:
     try:
         blob = by_camel(read_members(bytes(text), "`inlineData`"), "`inlineData`")
         kind = (read_text(blob, "mimeType") or "").lower()
         data = blob.get("data", NOTHING)
-        head = _head(data)
+        tokens = _tokens(kind, memoryview(data), film)
     except (*UNREADABLE, NoBase64):
+        tokens = None
+        data = NOTHING
+    if tokens is None:
         sent.whole_context = True
-        return
-    if kind.startswith("image/") and _is_picture(head):
+    elif tokens:
         sent.media_bytes += len(data)
-        sent.media_tokens += IMAGE_TOKENS
-    elif not (kind.startswith("text/") or kind in TEXT_TYPES) or DOCUMENT in head:
-        sent.whole_context = True
+        sent.media_tokens += tokens
 
 
-def _head(data: Raw) -> bytes:
-    """The first bytes of what is written in base64, of either alphabet."""
-    text = bytes(memoryview(data)[1:1600]).replace(b"\\/", b"/").replace(b"\\n", b"").rstrip(b'"')
-    text = text.replace(b"-", b"+").replace(b"_", b"/").rstrip(b"=")
-    return a2b_base64(text[: len(text) // 4 * 4])
+def _tokens(kind: str, data: memoryview, film: Raw) -> int | None:
+    """What it may cost beyond its bytes: 0 where they are more, None where nothing bounds it."""
+    head = gemini_media.head_of(data)
+    if kind.startswith("image/"):
+        return gemini_media.IMAGE_TOKENS if gemini_media.is_picture(head) else None
+    if kind.startswith("audio/"):
+        return gemini_media.sound_tokens(data)
+    if kind.startswith("video/"):
+        frames = _frames_per_s(film)
+        return None if frames is None else gemini_media.film_tokens(data, frames)
+    is_text = kind.startswith("text/") or kind in TEXT_TYPES
+    return 0 if is_text and gemini_media.DOCUMENT not in head else None
 
 
-def _is_picture(head: bytes) -> bool:
-    if head.startswith(b"RIFF"):
-        return head[8:12] == b"WEBP"
-    return head.startswith(PICTURES) or (head[4:8] == b"ftyp" and head[8:12] in STILLS)
+def _frames_per_s(film: Raw) -> float | None:
+    """What `videoMetadata` asks for, 1 where it does not say, None where it cannot be read."""
+    if not film:
+        return 1.0
+    asked = by_camel(read_members(bytes(film), "`videoMetadata`"), "`videoMetadata`").get("fps")
+    return 1.0 if asked is None else msgspec.json.decode(asked, type=float)
 
 
 def _check_written_once(text: bytes, media: int) -> None:

@@ -9,7 +9,7 @@ from qlaud.core.errors import BadRequest, UnsupportedField
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire.gemini_count import GeminiCountWire
 from qlaud.wire.gemini_embed import GeminiEmbedWire
-from qlaud.wire.gemini_parts import IMAGE_TOKENS
+from qlaud.wire.gemini_media import IMAGE_TOKENS
 from qlaud.wire.types import AnswerHead, Asked, Changes, ModelCall
 
 WIRE, COUNT = GeminiEmbedWire(), GeminiCountWire()

@@ -4,10 +4,11 @@ import base64
 import json
 
 import pytest
+from tests.support.media_files import FTYP, box, chunk, movie, stsz, stts, track, wav, wav_format
 
 from qlaud.core.errors import BadRequest, InvalidJson, UnsupportedField
 from qlaud.wire.gemini import GeminiWire
-from qlaud.wire.gemini_parts import IMAGE_TOKENS
+from qlaud.wire.gemini_media import IMAGE_TOKENS
 from qlaud.wire.gemini_request import LARGE_PICTURE_TOKENS, PICTURE_TOKENS
 from qlaud.wire.gemini_tools import COMPUTER_TOKENS, TOOL_PROMPT_TOKENS
 from qlaud.wire.types import Asked, Changes, ModelCall
@@ -187,6 +188,8 @@ def test_urlsafe_and_escaped_base64_is_a_picture_too() -> None:
         (PDF, "text/plain"),
         (b"\xef\xbb\xbf" + PDF, "text/plain"),
         (FILM, "video/mp4"),
+        (FILM, "audio/mp4"),
+        (b"no sound at all", "audio/wav"),
         (FILM, "image/heic"),
         (b"RIFF\x00\x00\x00\x00WAVE", "image/webp"),
         (b"GIF89a" + bytes(90), "image/gif"),
@@ -198,6 +201,53 @@ def test_urlsafe_and_escaped_base64_is_a_picture_too() -> None:
 )
 def test_what_nothing_in_the_body_bounds_counts_as_the_whole_context(data: bytes, kind: str) -> None:
     assert read(contents=user(blob(data, kind))).demand.whole_context
+
+
+SOUND = wav(wav_format(), chunk(b"data", bytes(320_000)))
+"""Ten seconds."""
+PICTURES_ENTRY = box(b"avc1", bytes(78))
+PICTURES = track(
+    PICTURES_ENTRY, stts((900, 1000)), stsz(900), scale=30_000, duration=900_000, handler=b"vide"
+)
+MOVIE = FTYP + movie(PICTURES, duration=30_000) + box(b"mdat", bytes(100))
+"""Half a minute."""
+
+
+def media_tokens(part: dict[str, object]) -> int:
+    """What is added for a part that is no text."""
+    text = body(contents=user(part))
+    demand = read_bytes(text).demand
+    assert not demand.whole_context
+    data: str = part["inlineData"]["data"]  # type: ignore[index]
+    return demand.input_tokens - len(text) + len(data) + 2
+
+
+def test_sound_is_bounded_by_how_long_it_plays() -> None:
+    for kind in ("audio/wav", "AUDIO/x-wav"):
+        assert 320 <= media_tokens(blob(SOUND, kind)) <= 400
+    lie = wav(wav_format(), chunk(b"data", bytes(320_000), says=3200))
+    assert media_tokens(blob(lie, "audio/wav")) >= 320, "a header says less than is there"
+    urlsafe = {"inlineData": {"mimeType": "audio/wav", "data": base64.urlsafe_b64encode(SOUND).decode()}}
+    assert media_tokens(urlsafe) >= 320
+    broken = {
+        "inlineData": {"mimeType": "audio/wav", "data": base64.b64encode(SOUND).decode()[:-5] + "#===="}
+    }
+    assert read(contents=user(broken)).demand.whole_context
+
+
+def test_a_film_is_bounded_by_its_frames() -> None:
+    film = blob(MOVIE, "video/mp4")
+    assert 30 * 300 <= media_tokens(film) <= 31 * 400
+    for fast in ({"videoMetadata": {"fps": 5}}, {"video_metadata": {"fps": 5.0, "startOffset": "1s"}}):
+        assert media_tokens({**film, **fast}) >= 5 * 30 * 300
+    assert media_tokens({**film, "videoMetadata": {"fps": 0.1}}) >= 30 * 300
+    for odd in ({"fps": "5"}, {"fps": 1000}, {"fps": -1}, {"fps": 1e400}, 5):
+        text = body(contents=user({**film, "videoMetadata": odd})).replace(b"Infinity", b"1e999")
+        assert read_bytes(text).demand.whole_context
+    twice = body(contents=user({**film, "videoMetadata": {"fps": 1}}))
+    twice = twice.replace(b'"videoMetadata"', b'"videoMetadata":{"fps":24},"videoMetadata"')
+    with pytest.raises(BadRequest, match="stands twice"):
+        read_bytes(twice)
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "text/html", "TEXT/CSV", "application/json"])
