@@ -5,7 +5,8 @@ One file an answer, in tests/recorded/golden/<wire>/<nn>-<what>.toml:
     wire, provider, model         who answered, and the model's id there
     request, path_model, query    what was asked: the JSON text, the model of a path, the query
     form, files, upload_bytes, media_ms    or an upload: fields by name, sizes of files by field
-    status, headers, answer       what came back
+    path_streams                  the path says that the answer streams
+    status, headers, answer       what came back; with `line_ends = "crlf"` its lines end so
     outcome                       exact (left out), estimate, nothing
     at                            the day it was asked, where prices changed
     usage                         every quantity that is not zero, and any other field worth naming
@@ -36,6 +37,8 @@ TOLD = ("vendor_cost_picos",)
 
 
 class Sample(msgspec.Struct, forbid_unknown_fields=True):
+    """One file."""
+
     wire: str
     provider: str
     answer: str
@@ -43,16 +46,23 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True):
     request: str = ""
     path_model: str = ""
     query: str = ""
+    path_streams: bool = False
     form: dict[str, str] = {}
     files: dict[str, int] = {}
     upload_bytes: int = 0
     media_ms: int | None = None
     status: int = 200
     headers: dict[str, str] = {}
+    line_ends: str = "lf"
     outcome: str = "exact"
     at: str = "2026-11-21T12:00:00Z"
     usage: dict[str, int | str | dict[str, int]] = {}
     cost_micros: int | None = None
+
+    @property
+    def sent(self) -> bytes:
+        """The answer, byte for byte."""
+        return self.answer.replace("\n", "\r\n" if self.line_ends == "crlf" else "\n").encode()
 
 
 def read(path: Path) -> Sample:
@@ -70,6 +80,7 @@ def call_of(sample: Sample) -> ModelCall:
             body=sample.request.encode(),
             model=sample.path_model,
             query=sample.query.encode(),
+            stream=sample.path_streams,
             form=form,
             upload_bytes=sample.upload_bytes,
             media_ms=sample.media_ms,
@@ -78,7 +89,7 @@ def call_of(sample: Sample) -> ModelCall:
 
 
 def metered(sample: Sample, edges: list[int]) -> Metered:
-    answer = sample.answer.encode()
+    answer = sample.sent
     headers = tuple((name.encode(), value.encode()) for name, value in sample.headers.items())
     call = call_of(sample)
     head = AnswerHead(sample.status, headers)
@@ -96,7 +107,7 @@ SAMPLES = sorted(path.relative_to(GOLDEN).as_posix() for path in GOLDEN.glob("*/
 def test_an_answer_is_metered_to_the_unit_however_it_is_cut(name: str, prices: Prices) -> None:
     sample = read(GOLDEN / name)
     assert name.startswith(f"{sample.wire}/")
-    size = len(sample.answer.encode())
+    size = len(sample.sent)
     found = metered(sample, [])
     assert type(found) is KINDS[sample.outcome]
     dice = random.Random(name)
