@@ -43,10 +43,12 @@ MODALITIES: dict[str, tuple[str, ...]] = {
     "elevenlabs_voice_changer": ("voice changing",),
     "elevenlabs_isolation": ("voice isolation",),
     "elevenlabs_voice_design": ("voice design",),
-    "openai_realtime": ("live conversation",),
+    **dict.fromkeys(("openai_realtime", "xai_realtime"), ("live conversation",)),
     "gemini_live": ("live conversation",),
-    **dict.fromkeys(("deepgram_live_listen", "elevenlabs_live_transcription"), ("live transcription",)),
-    **dict.fromkeys(("deepgram_live_speak", "elevenlabs_live_speech"), ("live speech",)),
+    **dict.fromkeys(("deepgram_live_listen", "deepgram_live_flux"), ("live transcription",)),
+    "elevenlabs_live_transcription": ("live transcription",),
+    **dict.fromkeys(("deepgram_live_speak", "deepgram_live_speak_v2"), ("live speech",)),
+    "elevenlabs_live_speech": ("live speech",),
 }
 """What a wire is for. A wire that is not listed stands for itself, so that it is not forgotten."""
 _ANSWER_ONLY = frozenset(("stream", "tools", "cancel"))
