@@ -1,4 +1,5 @@
-"""OpenRouter as a fake: below `/api/v1`, comments while it waits, and its own word for what a call cost.
+"""OpenRouter as a fake: below `/api/v1`, comments while it waits, and its own word for what a call cost,
+also in streams that were not asked for it.
 
 A credit is a dollar. The cost in the answer is the one that counts; by the list of anthropic/claude-opus-5 the
 tokens alone would cost 100 x 5 + 400 x 0.5 + 60 x 25 = 2200 micros.
@@ -31,6 +32,7 @@ OPENROUTER = Dialect(
     },
     paths=("/api/v1/chat/completions",),
     told_at=("tail",),
+    told_unasked=("tail",),
     extras={"provider": "Anthropic"},
     error=error,
     waiting=b": OPENROUTER PROCESSING\n\n: OPENROUTER PROCESSING\n\n",
