@@ -46,6 +46,33 @@ def read(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": client.read.v1.text.analyze(**args).results.summary.text}
 
 
+def listened(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """Sends two pieces of sound, says that this was all, and reads what comes."""
+    sound = lines.bytes_of(args, "sound")
+    half = len(sound) // 2
+    with client.listen.v1.connect(**args["options"]) as socket:
+        socket.send_media(sound[:half])
+        socket.send_media(sound[half:])
+        socket.send_close_stream()
+        messages = list(socket)
+    texts = [one.channel.alternatives[0].transcript for one in messages if one.type == "Results"]
+    return {"shown": " ".join(texts), "kinds": [one.type for one in messages]}
+
+
+def spoken_live(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """Sends a text and reads the sound until it is flushed."""
+    sound = b""
+    with client.speak.v1.connect(**args["options"]) as socket:
+        socket.send_text(SpeakV1Text(text=args["text"]))
+        socket.send_flush(SpeakV1Flush(type="Flush"))
+        for message in socket:
+            if isinstance(message, bytes):
+                sound += message
+            elif message.type == "Flushed":
+                socket.send_close(SpeakV1Close(type="Close"))
+    return {"shown": lines.digest(sound)}
+
+
 def tell(error: Exception) -> dict[str, Any] | None:
     if not isinstance(error, ApiError):
         return None
@@ -61,6 +88,8 @@ lines.serve(
         "transcribe": transcribed,
         "transcribe_url": transcribed_from,
         "read": read,
+        "listen_live": listened,
+        "speak_live": spoken_live,
     },
     connect,
     tell,

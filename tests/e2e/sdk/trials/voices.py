@@ -126,7 +126,7 @@ def deepgram(sdk: Name, path: str) -> list[Trial]:
 
 
 CREDITS = fake_elevenlabs.CREDITS_COST_MICROS
-SOUND: dict[str, Any] = {"text": "A door"}
+SOUND: dict[str, Any] = {"text": "A door", "duration_seconds": 5}
 MUSIC: dict[str, Any] = {"prompt": "A waltz", "music_length_ms": 10_000}
 CHANGE: dict[str, Any] = {"voice_id": fake_elevenlabs.VOICE, "audio": sound_of(5)}
 DESIGN = {"voice_description": "An old sailor, hoarse and slow", "text": "Hello there. " * 10}
