@@ -127,7 +127,7 @@ class Provider:
     """Sent with every call unless the caller's own are forwarded."""
     quirks: frozenset[str] = frozenset()
     _auth: tuple[tuple[tuple[bytes, bytes], ...], ...] = field(init=False, repr=False, compare=False)
-    _targets: Mapping[str, bytes] = field(init=False, repr=False, compare=False)
+    _targets: Mapping[tuple[str, bool], bytes] = field(init=False, repr=False, compare=False)
 
     @property
     def configured(self) -> bool:
@@ -142,9 +142,10 @@ class Provider:
             auth = [((name, value),) for value in values]
         object.__setattr__(self, "_auth", tuple(auth))
         targets = {
-            name: (self.base_path + wire.paths[0].text).encode("ascii")
+            (name, is_stream): (self.base_path + paths[0].text).encode("ascii")
             for name, wire in self.wires.items()
-            if wire.paths
+            for is_stream, paths in ((False, wire.paths), (True, wire.stream_paths or wire.paths))
+            if paths
         }
         object.__setattr__(self, "_targets", targets)
 
@@ -152,9 +153,9 @@ class Provider:
         """One of the keys as header pairs; empty when there is none."""
         return self._auth[number]
 
-    def target(self, wire: str) -> bytes:
-        """The raw first path of a wire. Raises KeyError for a wire it does not speak."""
-        return self._targets[wire]
+    def target(self, wire: str, *, stream: bool = False) -> bytes:
+        """The raw first path of a wire, or its first that streams. Raises KeyError for a wire it does not speak."""
+        return self._targets[wire, stream]
 
     def moved(self, raw: bytes) -> bytes:
         """A raw path as the vendor knows it, where this deployment has the provider (another base URL may be set)."""

@@ -12,6 +12,7 @@ from qlaud.ports import Upstream
 
 SIMULATOR = "sim"
 """The provider that answers test keys."""
+NOT_SIMULATED = "test keys are answered by the simulator, which does not have this path; use a live key"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from qlaud.core.ledger import CallFacts, HoldAsk
 from qlaud.core.money import Micros
 from qlaud.flows.bounds import bound_of
 from qlaud.flows.calls import Incoming, Prepared, Relay, Route
-from qlaud.flows.directory import SIMULATOR, Directory
+from qlaud.flows.directory import NOT_SIMULATED, SIMULATOR, Directory
 from qlaud.flows.metered import UNPRICED, Metered
 from qlaud.flows.principals import Principals
 from qlaud.flows.pump import Pump, PumpTerms
@@ -180,6 +180,8 @@ class Inference:
             )
         if mode_of(incoming.secret) == "test":
             simulator = self._directory.registry.provider(SIMULATOR)
+            if incoming.wire_name not in simulator.wires:
+                raise BadRequest(NOT_SIMULATED)
             host = speaking[0]
             return (Route(host, simulator, self._directory.outlets.simulator, host.card_at(now)),)
         routes = [self._directory.route(host, now) for host in speaking]

@@ -10,7 +10,7 @@ from qlaud.core.paths import MODEL
 from qlaud.flows.answers import fault_error, provider_error
 from qlaud.flows.calls import Incoming, Relay, Route
 from qlaud.flows.decoding import decoder_for
-from qlaud.flows.directory import Directory
+from qlaud.flows.directory import NOT_SIMULATED, Directory
 from qlaud.flows.headers import to_client, to_upstream
 from qlaud.flows.principals import Principals
 from qlaud.flows.reach import target
@@ -31,9 +31,7 @@ class Passing:
         """Ask the provider the path names. Raises what keeps it from being asked, or the provider's refusal."""
         principal = await self._principals.of(incoming.secret)
         if principal.mode == "test":
-            raise NotFound(
-                "test keys are answered by the simulator, which does not have this path; use a live key"
-            )
+            raise NotFound(NOT_SIMULATED)
         route = self._route(incoming)
         if not route.provider.configured:
             raise ProviderNotConfigured(route.provider.display_name, route.provider.key_variable)

@@ -162,7 +162,7 @@ def target(incoming: Incoming, route: Route, *, asked: str, name: str) -> bytes:
             path = incoming.pattern.replaced(path, MODEL, quote(name, safe="/:").encode())
         path = route.provider.moved(path)
     else:
-        path = route.provider.target(incoming.wire_name)
+        path = route.provider.target(incoming.wire_name, stream=incoming.asked.stream)
     return path + b"?" + query if query else path
 
 

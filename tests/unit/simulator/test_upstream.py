@@ -104,7 +104,7 @@ def test_each_wire_has_refusals_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"), [(b"/v1/messages/batches", "not_found_error"), (b"/v1/responses", None)]
+    ("path", "kind"), [(b"/v1/messages/batches", "not_found_error"), (b"/v1/nowhere", None)]
 )
 def test_an_unknown_path_is_a_404(path: bytes, kind: str | None) -> None:
     got = ask(path, {"model": "m"})

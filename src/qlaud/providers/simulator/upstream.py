@@ -18,6 +18,7 @@ from qlaud.providers.simulator.ask import Ask, BadBody
 from qlaud.providers.simulator.reading_anthropic import read_count, read_messages
 from qlaud.providers.simulator.reading_openai import read_chat
 from qlaud.providers.simulator.scripts import FAILS_MIDWAY, NO_USAGE, RATE_LIMITED, SLOW, Text, play
+from qlaud.providers.simulator.surfaces import reply
 from qlaud.providers.simulator.tokens import pieces
 
 Pause = Callable[[float], Awaitable[None]]
@@ -90,6 +91,10 @@ class Simulator:
         path = request.target.partition(b"?")[0].decode("latin-1")
         speaks_openai = path == CHAT or not path.startswith(MESSAGES)
         try:
+            content_type = next((value for name, value in request.headers if name == b"content-type"), b"")
+            if (found := reply(path, content_type, body, seed)) is not None:
+                head = [(b"content-type", found.content_type), *openai.headers(seed), *found.headers]
+                return SimulatedResponse(200, head, found.parts, 0.0, self._pause)
             if path not in (MESSAGES, COUNT_TOKENS, CHAT):
                 return self._refusal(404, f"Unknown path: {path}", speaks_openai, seed)
             if request.method.upper() != "POST":
