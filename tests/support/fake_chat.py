@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tests.support.fake_anthropic import compatible
+from tests.support.fake_openai_responses import Responses
 from tests.support.fake_provider import (
     Answer,
     Call,
@@ -63,6 +65,10 @@ class Dialect:
     takes_stream_options: bool = True
     whole_tool_calls: bool = False
     """A stream has each call of a tool in one piece."""
+    responses_path: str = ""
+    """Where the same model is asked on the wire of OpenAI's Responses, with the same counts."""
+    messages_path: str = ""
+    """Where it is on Anthropic's, likewise."""
 
     def refusal(
         self, status: int, message: str = "as scripted", code: str | None = None, **headers: str
@@ -121,8 +127,17 @@ class Dialect:
         """One event."""
         return f"data: {json.dumps({**self.frame('chat.completion.chunk'), 'choices': choices, **more})}\n\n".encode()
 
+    @property
+    def responses(self) -> Responses:
+        """The same on the wire of OpenAI's Responses."""
+        return Responses(self.model, as_responses(self.usage), self.headers)
+
     def respond(self, call: Call) -> Answer:
         """The answer to a call that signed in."""
+        if call.path == self.responses_path:
+            return self.responses.respond(call)
+        if call.path == self.messages_path:
+            return compatible(call.json, self.model, as_messages(self.usage))
         if call.path not in self.paths:
             return self.refusal(404, f"no such path: {call.path}")
         asked: Any = call.json
@@ -177,6 +192,39 @@ class Dialect:
         return Answer(
             parts, content_type="text/event-stream; charset=utf-8", headers=self.headers, stream=True
         )
+
+
+def as_responses(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """The counts of chat, in the words of Responses."""
+    read, written = _cached(usage)
+    details = {"cached_tokens": read, **({"cache_write_tokens": written} if written else {})}
+    reasoning = usage.get("completion_tokens_details", {}).get("reasoning_tokens", 0)
+    return {
+        "input_tokens": usage["prompt_tokens"],
+        "input_tokens_details": details,
+        "output_tokens": usage["completion_tokens"],
+        "output_tokens_details": {"reasoning_tokens": reasoning},
+        "total_tokens": usage["prompt_tokens"] + usage["completion_tokens"],
+        **{name: usage[name] for name in ("cost", "cost_details") if name in usage},
+    }
+
+
+def as_messages(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """The counts of chat, in the words of Messages."""
+    read, written = _cached(usage)
+    return {
+        "input_tokens": usage["prompt_tokens"] - read - written,
+        "cache_creation_input_tokens": written,
+        "cache_read_input_tokens": read,
+        "output_tokens": usage["completion_tokens"],
+    }
+
+
+def _cached(usage: Mapping[str, Any]) -> tuple[int, int]:
+    """Read from a cache, and written to one."""
+    details = usage.get("prompt_tokens_details", {})
+    read = details.get("cached_tokens", usage.get("num_cached_tokens", 0))
+    return read, details.get("cache_write_tokens", 0)
 
 
 @contextmanager

@@ -27,6 +27,8 @@ DEEPSEEK = Dialect(
     thoughts="Look it up.",
     waiting=b": keep-alive\n\n",
     blank=b"\n\n\n",
+    responses_path="/v1/responses",
+    messages_path="/anthropic/v1/messages",
 )
 OFF_PEAK_MICROS = 79
 """51 x 0.15 + 512 x 0.003 + 116 x 0.60 = 7.65 + 1.536 + 69.6 = 78.786, rounded up."""

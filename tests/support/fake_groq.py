@@ -25,6 +25,7 @@ GROQ = Dialect(
         "completion_tokens_details": {"reasoning_tokens": 120},
     },
     paths=("/openai/v1/chat/completions",),
+    responses_path="/openai/v1/responses",
     told_at=("x_groq", "tail"),
     told_unasked=("x_groq",),
     headers=(("x-groq-region", "us-east-1"), ("x-request-id", "req_1")),

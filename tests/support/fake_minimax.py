@@ -31,6 +31,7 @@ MINIMAX = Dialect(
     },
     told_at=("tail",),
     extras={"base_resp": OK},
+    responses_path="/v1/responses",
 )
 COST_MICROS = 81
 """60 x 0.30 + 40 x 0.06 + 50 x 1.2 = 18 + 2.4 + 60 = 80.4, rounded up."""

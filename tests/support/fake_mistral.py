@@ -34,6 +34,7 @@ MISTRAL = Dialect(
     error=error,
     takes_stream_options=False,
     whole_tool_calls=True,
+    responses_path="/v1/responses",
 )
 COST_MICROS = 245
 """10 x 0.70 + 690 x 0.07 + 90 x 2.10 = 7 + 48.3 + 189 = 244.3, rounded up."""

@@ -33,6 +33,8 @@ MOONSHOT = Dialect(
     told_unasked=("choice",),
     error=error,
     thoughts="Look it up.",
+    responses_path="/v1/responses",
+    messages_path="/anthropic/v1/messages",
 )
 COST_MICROS = 438
 """30 x 3 + 60 x 0.30 + 10 x 3 + 20 x 15 = 90 + 18 + 30 + 300."""

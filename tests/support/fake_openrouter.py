@@ -34,6 +34,7 @@ OPENROUTER = Dialect(
     told_at=("tail",),
     told_unasked=("tail",),
     extras={"provider": "Anthropic"},
+    responses_path="/api/v1/responses",
     error=error,
     waiting=b": OPENROUTER PROCESSING\n\n: OPENROUTER PROCESSING\n\n",
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.support.fake_anthropic import compatible
 from tests.support.fake_chat import TEXT, Dialect
+from tests.support.fake_openai_responses import Responses
 from tests.support.fake_provider import Answer, Call, FakeProvider, Gate, Part, answer_json, serve_provider
 from tests.support.fake_videos import Films
 from tests.support.gateway import OPERATOR_KEYS
@@ -46,8 +47,36 @@ QWEN = Dialect(
     headers=(("x-request-id", "r-1"),),
     thoughts="Look it up.",
 )
+RESPONSES = Responses(
+    MODEL,
+    {
+        "input_tokens": 300,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 30,
+        "output_tokens_details": {"reasoning_tokens": 12},
+        "total_tokens": 330,
+        "x_details": [
+            {
+                "input_tokens": 300,
+                "output_tokens": 30,
+                "prompt_tokens_details": {"cached_tokens": 100},
+                "x_billing_type": "response_api",
+            }
+        ],
+    },
+)
+"""What was cached stands in `x_details` alone."""
 COST_MICROS = 605
 """200 x 2 + 100 x 0.25 + 30 x 6 = 400 + 25 + 180."""
+MESSAGES_USAGE = {
+    "input_tokens": 187,
+    "cache_creation_input_tokens": 0,
+    "cache_read_input_tokens": 100,
+    "output_tokens": 30,
+}
+"""Costs what its own wire does: `NATIVE_COST_MICROS`."""
+EMBEDDING_COST_MICROS = 18
+"""250 x 0.07 = 17.5, rounded up."""
 PICTURE_COST_MICROS = 30_000
 SPEECH_COST_MICROS = 340
 """34 characters, as it counts them, x 10."""
@@ -99,14 +128,14 @@ def _refuse(call: Call) -> Answer | None:
 
 def _respond(call: Call) -> Answer:
     asked = call.json
+    if call.path == "/compatible-mode/v1/responses":
+        return RESPONSES.respond(call)
+    if call.path == "/compatible-mode/v1/embeddings":
+        row = {"object": "embedding", "index": 0, "embedding": EMBEDDING}
+        usage = {"prompt_tokens": 250, "total_tokens": 250}
+        return answer_json({"object": "list", "data": [row], "model": EMBEDDER, "usage": usage})
     if call.path == "/apps/anthropic/v1/messages":
-        usage = {
-            "input_tokens": 187,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 100,
-            "output_tokens": 30,
-        }
-        return compatible(asked, MODEL, usage)
+        return compatible(asked, MODEL, MESSAGES_USAGE)
     if call.path == EMBEDDING_PATH:
         rows = [{"embedding": EMBEDDING, "text_index": 0}]
         return _native({"embeddings": rows}, {"total_tokens": 250})

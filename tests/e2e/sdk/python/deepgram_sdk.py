@@ -8,6 +8,9 @@ import lines
 from deepgram import DeepgramClient
 from deepgram.core.api_error import ApiError
 from deepgram.environment import DeepgramClientEnvironment
+from deepgram.speak.v1.types.speak_v1close import SpeakV1Close
+from deepgram.speak.v1.types.speak_v1flush import SpeakV1Flush
+from deepgram.speak.v1.types.speak_v1text import SpeakV1Text
 
 
 @contextmanager

@@ -14,6 +14,8 @@ def connect(call: dict[str, Any]) -> Any:
 
 
 def summed_up(answer: Any) -> dict[str, Any]:
+    if answer.output is None:
+        return {"shown": None, "tool": None}  # an error that came as an answer
     calls = [[one.name, json.loads(one.arguments)] for one in answer.output if one.type == "function_call"]
     return {"shown": answer.output_text, "tool": calls[0] if calls else None}
 

@@ -7,7 +7,20 @@ from typing import Any
 from tests.e2e.sdk.sdks import Name
 from tests.e2e.sdk.trials.trial import TOOL_CALL, Cancel, Cost, Deed, Refusal, Trial
 from tests.e2e.sdk.trials.voices import sound_of
-from tests.support import fake_groq, fake_openai, fake_openai_media, fake_openai_responses, fake_xai
+from tests.support import (
+    fake_deepseek,
+    fake_groq,
+    fake_minimax,
+    fake_mistral,
+    fake_moonshot,
+    fake_openai,
+    fake_openai_media,
+    fake_openai_responses,
+    fake_openrouter,
+    fake_qwen,
+    fake_xai,
+)
+from tests.support.fake_chat import Dialect
 from tests.support.fake_openai_responses import TEXT, Responses
 
 PYTHON: Name = ("openai", "python")
@@ -28,17 +41,19 @@ FUNCTION: dict[str, Any] = {
 }
 
 
-def responses(provider: str, sdk: Name, wire: Responses, cost: Cost, path: str = "/v1") -> Trial:
-    """The Responses API."""
+def responses(sdk: Name, wire: Responses, cost: Cost, path: str, own_path: str = "/v1") -> Trial:
+    """The Responses API. `path` is the base URL at the gateway, `own_path` at the provider."""
     ask: dict[str, Any] = {"model": wire.model, "input": "Hello"}
     with_tool = {**ask, "tools": [FUNCTION]}
+    first = path.split("/")[1]
+    provider = "openai" if first == "v1" else first
     refusal = fake_xai.XAI.refusal if provider == "xai" else fake_openai.refusal
     return Trial(
         provider=provider,
         modality="text (responses)",
         sdk=sdk,
         path=path,
-        own_path="/v1",
+        own_path=own_path,
         cap_kind=KINDS[sdk[1]],
         call=Deed("respond", ask, TEXT, cost),
         stream=Deed("respond_stream", ask, TEXT, cost),
@@ -47,6 +62,25 @@ def responses(provider: str, sdk: Name, wire: Responses, cost: Cost, path: str =
         refusal=Refusal(refusal(400, "as scripted"), 400, "BadRequestError"),
         cancel=Cancel(Deed("respond_cancel", ask, "Hello", cost), lambda gate: wire.stream(gate=gate)),
     )
+
+
+def copied() -> list[Trial]:
+    """Those who took the Responses API over. The counts are those of their chat, and so are the costs."""
+
+    def trial(dialect: Dialect, cost: Cost) -> Trial:
+        own_path = dialect.responses_path.removesuffix("/responses")
+        return responses(PYTHON, dialect.responses, cost, f"/{dialect.slug}{own_path}", own_path)
+
+    path = "/compatible-mode/v1"
+    return [
+        trial(fake_deepseek.DEEPSEEK, fake_deepseek.costs_at),
+        trial(fake_groq.GROQ, fake_groq.COST_MICROS),
+        trial(fake_minimax.MINIMAX, fake_minimax.COST_MICROS),
+        trial(fake_mistral.MISTRAL, fake_mistral.COST_MICROS),
+        trial(fake_moonshot.MOONSHOT, fake_moonshot.COST_MICROS),
+        trial(fake_openrouter.OPENROUTER, fake_openrouter.COST_MICROS),
+        responses(PYTHON, fake_qwen.RESPONSES, fake_qwen.COST_MICROS, f"/qwen{path}", path),
+    ]
 
 
 def media(sdk: Name) -> list[Trial]:
@@ -138,10 +172,29 @@ XAI_PAINT = Deed(
     fake_xai.PICTURE_COST_MICROS,
 )
 
+QWEN_EMBED = Deed(
+    "embed",
+    {"model": fake_qwen.EMBEDDER, "input": "Hello", "encoding_format": "float"},
+    fake_qwen.EMBEDDING,
+    fake_qwen.EMBEDDING_COST_MICROS,
+    {"input_tokens": 250},
+)
+
 TRIALS = [
-    responses("openai", PYTHON, fake_openai.RESPONSES, fake_openai_responses.COST_MICROS),
-    responses("openai", NODE, fake_openai.RESPONSES, fake_openai_responses.COST_MICROS, "/openai/v1"),
-    responses("xai", PYTHON, fake_xai.RESPONSES, fake_xai.RESPONSES_COST_MICROS, "/xai/v1"),
+    Trial(
+        "qwen",
+        "embeddings",
+        PYTHON,
+        "/qwen/compatible-mode/v1",
+        "/compatible-mode/v1",
+        KINDS["python"],
+        QWEN_EMBED,
+        refusal=Refusal(fake_qwen.QWEN.refusal(400, "as scripted"), 400, "BadRequestError"),
+    ),
+    responses(PYTHON, fake_openai.RESPONSES, fake_openai_responses.COST_MICROS, "/v1"),
+    responses(NODE, fake_openai.RESPONSES, fake_openai_responses.COST_MICROS, "/openai/v1"),
+    responses(PYTHON, fake_xai.RESPONSES, fake_xai.RESPONSES_COST_MICROS, "/xai/v1"),
+    *copied(),
     *media(PYTHON),
     *media(NODE),
     *groq(),

@@ -7,8 +7,16 @@ from typing import Any
 from tests.e2e.sdk.sdks import Name
 from tests.e2e.sdk.trials.trial import TOOL_CALL, Cancel, Cost, Deed, Refusal, Trial
 from tests.e2e.sdk.trials.voices import sound_of
-from tests.support import fake_anthropic, fake_minimax, fake_mistral, fake_qwen
+from tests.support import (
+    fake_anthropic,
+    fake_deepseek,
+    fake_minimax,
+    fake_mistral,
+    fake_moonshot,
+    fake_qwen,
+)
 from tests.support.fake_anthropic import TEXT
+from tests.support.fake_chat import as_messages
 from tests.support.fake_provider import Answer, Gate
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -135,5 +143,22 @@ TRIALS = [
         fake_minimax.MINIMAX.model,
         fake_minimax.MESSAGES_USAGE,
         fake_minimax.MESSAGES_COST_MICROS,
+    ),
+    messages(
+        "qwen", "/apps/anthropic", fake_qwen.MODEL, fake_qwen.MESSAGES_USAGE, fake_qwen.NATIVE_COST_MICROS
+    ),
+    messages(
+        "deepseek",
+        "/anthropic",
+        fake_deepseek.DEEPSEEK.model,
+        as_messages(fake_deepseek.DEEPSEEK.usage),
+        fake_deepseek.costs_at,
+    ),
+    messages(
+        "moonshot",
+        "/anthropic",
+        fake_moonshot.MOONSHOT.model,
+        as_messages(fake_moonshot.MOONSHOT.usage),
+        fake_moonshot.COST_MICROS,
     ),
 ]
