@@ -71,6 +71,8 @@ class Session:
     path: str
     headers: list[tuple[str, str]]
     messages: list[Said] = field(default_factory=list)
+    over: bool = False
+    """Nothing more will come."""
     closed: threading.Event = field(default_factory=threading.Event)
     close_code: int | None = None
 
@@ -96,6 +98,8 @@ class FakeLive:
     scripts: "deque[Sequence[Step] | Refuse]" = field(default_factory=deque)
     answer: Answer = lambda _: ()
     handshakes: int = 0
+    reads: bool = True
+    """False: of the next sockets nothing is read."""
 
     def script(self, *steps: Step) -> None:
         self.scripts.append(steps)
@@ -144,7 +148,11 @@ def serve_live(headers: Sequence[tuple[str, str]] = ()) -> Generator[FakeLive]:
         provider.sessions.append(session)
         script = provider.scripts.popleft() if provider.scripts else None
         came = asyncio.Event()
-        reading = asyncio.create_task(_read(connection, session, came, None if script else provider))
+        reading = asyncio.create_task(
+            _read(connection, session, came, None if script else provider)
+            if provider.reads
+            else asyncio.sleep(0)
+        )
         try:
             for step in script if script is not None and not isinstance(script, Refuse) else ():
                 await _say(connection, session, came, step)
@@ -169,6 +177,7 @@ def serve_live(headers: Sequence[tuple[str, str]] = ()) -> Generator[FakeLive]:
             compression=None,
             max_size=2**26,
             ping_interval=None,
+            close_timeout=1,
         )
         return server, next(iter(server.sockets)).getsockname()[1]
 
@@ -191,12 +200,16 @@ def serve_live(headers: Sequence[tuple[str, str]] = ()) -> Generator[FakeLive]:
 async def _read(
     connection: ServerConnection, session: Session, came: asyncio.Event, provider: FakeLive | None
 ) -> None:
-    async for message in connection:
-        session.messages.append(message)
+    try:
+        async for message in connection:
+            session.messages.append(message)
+            came.set()
+            if provider is not None:
+                for step in provider.answer(message):
+                    await _say(connection, session, came, step)
+    finally:
+        session.over = True
         came.set()
-        if provider is not None:
-            for step in provider.answer(message):
-                await _say(connection, session, came, step)
 
 
 async def _say(connection: ServerConnection, session: Session, came: asyncio.Event, step: Step) -> None:
@@ -211,7 +224,7 @@ async def _say(connection: ServerConnection, session: Session, came: asyncio.Eve
             await step.passed()
         case Await(messages, text):
             async with asyncio.timeout(HANG_S):
-                while not _has(session, messages, text):
+                while not session.over and not _has(session, messages, text):
                     came.clear()
                     await came.wait()
 

@@ -29,8 +29,7 @@ def dial(
         subprotocols=[Subprotocol(name) for name in subprotocols] or None,
         compression=None,
         open_timeout=WAIT_S,
-        close_timeout=WAIT_S,
-        **more,
+        **{"close_timeout": WAIT_S, **more},
     )
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from qlaud.api.bodies import Message, Receive, Scope, Send
 from qlaud.api.inference import error_headers
+from qlaud.api.live_protocol import CUT
 from qlaud.api.live_surfaces import FoundLive
 from qlaud.api.top import ClientLeft, guarded
 from qlaud.core.credentials import read_secret, secret_of
@@ -33,11 +34,10 @@ CAP = "key_cap_exceeded"
 class AsgiCaller:
     """The caller's side over ASGI: implements `flows.live_calls.LiveCaller`."""
 
-    def __init__(
-        self, found: FoundLive, receive: Receive, send: Send, head: Headers, offers: tuple[str, ...]
-    ) -> None:
+    def __init__(self, found: FoundLive, scope: Scope, receive: Receive, send: Send, head: Headers) -> None:
         self._found, self._receive, self._send, self._head = found, receive, send, head
-        self._offers = offers
+        self._cut: Callable[[], None] = scope["extensions"][CUT]
+        self._offers = offered(tuple(scope["subprotocols"]))
         self._waiting: Frame | None = None
         self.accepted = False
         self.status = 101
@@ -79,6 +79,10 @@ class AsgiCaller:
         """End it in good manners."""
         await self._send({"type": "websocket.close", "code": code, "reason": fitting(reason)})
 
+    def cut(self) -> None:
+        """Break the connection."""
+        self._cut()
+
     async def fail(self, error: QlaudError) -> None:
         """Tell an error: as plain HTTP before the handshake is answered, else in the provider's own form."""
         request_id = self._head[0][1].decode()
@@ -107,21 +111,16 @@ class LiveEdge:
     ) -> None:
         """One handshake and the session that follows. `head` are the headers of every answer, the request id first."""
         await receive()  # websocket.connect
-        subprotocols = tuple(scope["subprotocols"])
-        caller = AsgiCaller(found, receive, send, head, offered(subprotocols))
+        caller = AsgiCaller(found, scope, receive, send, head)
         with suppress(OSError):  # the caller left while it was told something
-            session = await guarded(
-                self._open(found, scope, subprotocols, caller), caller.fail, head[0][1].decode()
-            )
+            session = await guarded(self._open(found, scope, caller), caller.fail, head[0][1].decode())
             self._on_status(found.surface.name, caller.status)
             if session is not None:
                 await asyncio.shield(session)
 
-    async def _open(
-        self, found: FoundLive, scope: Scope, subprotocols: tuple[str, ...], caller: AsgiCaller
-    ) -> "asyncio.Task[None]":
+    async def _open(self, found: FoundLive, scope: Scope, caller: AsgiCaller) -> "asyncio.Task[None]":
         surface, query = found.surface, scope["query_string"]
-        of_protocols, others = read_subprotocols(subprotocols)
+        of_protocols, others = read_subprotocols(tuple(scope["subprotocols"]))
         try:
             secret = read_secret(scope["headers"], scope["path"], query, also=of_protocols)
         except MissingKey:

@@ -12,6 +12,11 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 logger = logging.getLogger("qlaud.websocket")
 logger.setLevel(logging.WARNING)  # below it the library logs queries and frames
 
+CUT = "qlaud.cut"
+"""The key in the scope's extensions: what breaks the connection at once."""
+LINGER_S = 15.0
+"""How long a socket may take to close whose session is over."""
+
 
 class LiveProtocol(WebSocketsSansIOProtocol):
     """One socket of a caller."""
@@ -20,6 +25,12 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         super().__init__(*args, **named)
         self.logger = logger
         self.conn.logger = logger
+
+    async def run_asgi(self) -> None:
+        """As uvicorn; in the end the connection closes in good manners, or is cut from a caller who does not read."""
+        self.scope["extensions"][CUT] = self.transport.abort  # type: ignore[index]
+        await super().run_asgi()
+        self.loop.call_later(LINGER_S, self.transport.abort)
 
     async def send(self, message: Any) -> None:
         """As uvicorn; a handshake that was refused with a status is complete, which uvicorn forgets."""

@@ -53,3 +53,7 @@ class LiveCaller(Protocol):
     async def fail(self, error: QlaudError) -> None:
         """Tell an error in the surface's own form, and close. Raises OSError when it is gone."""
         ...
+
+    def cut(self) -> None:
+        """Break the connection: nobody reads at its other end."""
+        ...

@@ -30,6 +30,8 @@ logger = logging.getLogger("qlaud.live")
 KEEP_S = 1.0
 LAST_WORD_S = 5.0
 """How long a provider is waited for that has still to say what it billed."""
+CLOSE_S = 2.0
+"""How long its close frame is waited for; then the connection is cut."""
 NORMAL = 1000
 GOING_AWAY = 1001
 NO_CODE = 1005
@@ -176,6 +178,7 @@ class Session:
             async with asyncio.timeout(self._terms.client_stall_s):
                 await caller.send(frame)
         except (OSError, TimeoutError):
+            caller.cut()
             self._reads = False
             self._end(CallerLeft(LiveEnd(VANISHED, "")))
 
@@ -205,7 +208,7 @@ class Session:
     # --- the end ---
 
     async def _finish(self, why: Why, caller: LiveCaller, down: asyncio.Task[None]) -> None:
-        clean = False
+        clean, code = False, NORMAL
         match why:
             case ProviderEnded(end):
                 clean = end.code != VANISHED
@@ -214,14 +217,18 @@ class Session:
             case Refused(error):
                 self._reads = False
                 await self._told_caller(caller.fail(error))
-                clean = await self._last_word(down, NORMAL)
+                clean = await self._last_word(down)
             case CallerLeft(end):
                 self._reads = False
-                clean = await self._last_word(down, end.code if is_sendable(end.code) else GOING_AWAY)
+                code = end.code if is_sendable(end.code) else GOING_AWAY
+                clean = await self._last_word(down)
         await self._settle(clean=clean, broke=isinstance(why, ProviderEnded) and not clean)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._socket.close(code)
 
-    async def _last_word(self, down: asyncio.Task[None], code: int) -> bool:
-        """Ask the provider for what it has still to say, and close. Whether it ended by itself."""
+    async def _last_word(self, down: asyncio.Task[None]) -> bool:
+        """Ask the provider for what it has still to say. Whether it ended by itself."""
         if self._drains() and not self._meter.told_all:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WORD_S):
@@ -232,7 +239,6 @@ class Session:
                         self._told.clear()
         self._pass_time()
         await _stopped(down)
-        await self._socket.close(code)
         return self._ended
 
     async def _settle(self, *, clean: bool, broke: bool) -> None:

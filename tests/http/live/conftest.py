@@ -58,5 +58,6 @@ def provider(running_provider: FakeLive) -> Iterator[FakeLive]:
     running_provider.sessions.clear()
     running_provider.scripts.clear()
     running_provider.answer = lambda _: ()
+    running_provider.reads = True
     yield running_provider
     assert not running_provider.scripts, "a socket was scripted that nobody opened"
