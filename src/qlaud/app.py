@@ -330,7 +330,7 @@ def _gateway(
     desk: Desk, directory: Directory, inference: Inference, live: Live, *, metrics: Metrics
 ) -> Gateway:
     settings = desk.settings
-    terms = EdgeTerms(settings.max_body_bytes, settings.body_timeout_s)
+    terms = EdgeTerms(settings.max_body_bytes, settings.body_timeout_s, settings.audio_max_s * 1000)
 
     async def stored() -> Mapping[str, tuple[str, float]]:
         return await desk.usage.gauges()

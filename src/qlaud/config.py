@@ -61,6 +61,11 @@ class Settings:
     drain_max_s: float = _setting(900.0, "Longest drain after the caller hung up.")
     client_stall_s: float = _setting(120.0, "A caller that reads nothing for this long is taken for gone.")
     max_body_bytes: int = _setting(33_554_432, "Largest request body.", lowest=1)
+    audio_max_s: int = _setting(
+        14_400,
+        "How long audio may play that is held for unread: at an address, or in no common format.",
+        lowest=1,
+    )
     body_timeout_s: float = _setting(60.0, "Longest wait for the next part of a request.")
     answer_buffer_bytes: int = _setting(
         1_048_576, "Whole answers up to this size wait for their bill and carry its amount.", lowest=0

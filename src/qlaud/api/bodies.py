@@ -37,6 +37,8 @@ class EdgeTerms:
 
     max_body_bytes: int
     body_timeout_s: float
+    audio_max_ms: int
+    """What audio may play whose playing time cannot be read."""
     spool_folder: Path | None = None
 
 

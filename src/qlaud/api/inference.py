@@ -168,7 +168,7 @@ async def read_incoming(found: Found, scope: Scope, receive: Receive, terms: Edg
     secret = read_secret(headers, scope["path"], query)
     body = await read_body(receive, headers, terms, takes_form=surface.wire.takes_form, upload=surface.upload)
     try:
-        asked = _asked(found, query, body)
+        asked = _asked(found, scope, body, terms)
     except BaseException:
         if body.upload is not None:
             body.upload.close()
@@ -191,15 +191,17 @@ async def read_incoming(found: Found, scope: Scope, receive: Receive, terms: Edg
     )
 
 
-def _asked(found: Found, query: bytes, body: Body) -> Asked:
+def _asked(found: Found, scope: Scope, body: Body, terms: EdgeTerms) -> Asked:
     upload = body.upload
     return Asked(
         body=body.json,
         model=found.model,
-        query=query,
+        query=scope["query_string"],
+        headers=scope["headers"],
         stream=found.surface.is_stream,
         form=body.form,
         upload_bytes=upload.size if upload is not None and body.form is None else 0,
+        media_most_ms=terms.audio_max_ms,
     )
 
 

@@ -33,6 +33,9 @@ class Demand(Struct, frozen=True, gc=False):
     most: Mapping[str, int] = field(default_factory=lambda: NOTHING_ELSE)
     """The most of every quantity that no token limit bounds, by its name in `core.usage`: `web_searches` 5,
     `characters` 900, `audio_ms` 60000, `image_out_tokens` 4160."""
+    instead: Mapping[str, int] = field(default_factory=lambda: NOTHING_ELSE)
+    """The same as `most`, in the units another price list counts in. A card needs a price for one of the two; where it
+    has both, the dearer counts."""
     unbounded_tool: str | None = None
     """A provider tool whose cost nobody can bound."""
 

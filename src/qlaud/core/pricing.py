@@ -122,6 +122,12 @@ class RateCard:
         marked_up = -(-cost * (MARKUP_BASE_BP + markup_bp) // (MARKUP_BASE_BP * per_micro))
         return Charge(Micros(marked_up), Micros(provider_cost), assumed)
 
+    def in_its_units(self, usage: Usage) -> Usage:
+        """`usage`, or what it says `instead` where this card has no price for it."""
+        if usage.instead is None or not self._band(usage)[0].gaps(usage):
+            return usage
+        return usage.instead
+
     def cost_picos(self, usage: Usage) -> int:
         """What `usage` costs by the list, without markup, rounded up to a whole pico. Raises NotPriced."""
         band, _ = self._band(usage)
@@ -247,14 +253,22 @@ class RateCard:
         return [CACHE_WRITES[ttl] for ttl in asked | self.implicit_ttls | {"5m"}]
 
     def _others(self, demand: Demand, band: Band) -> int:
-        total = 0
-        for quantity, most in demand.most.items():
-            if most and quantity not in band.rates:
-                raise NotPriced(self.provider, self.model, quantity)
-            total += most * band.weight(quantity)
-        if "calls" not in demand.most:
-            total += band.weight("calls")
-        return total
+        """What no token costs, in picos times `per`: of the units it may be counted in, the dearest with a price."""
+        ways = (demand.most, demand.instead) if demand.instead else (demand.most,)
+        priced = [
+            units
+            for units in ways
+            if not any(most and name not in band.rates for name, most in units.items())
+        ]
+        if not priced:
+            gap = next(name for name, most in demand.most.items() if most and name not in band.rates)
+            raise NotPriced(self.provider, self.model, gap)
+        fee = band.weight("calls")
+        return max(
+            sum(most * band.weight(name) for name, most in units.items())
+            + (fee if "calls" not in units else 0)
+            for units in priced
+        )
 
     def _exact(self, band: Band, usage: Usage) -> int:
         cost = band.cost(usage)

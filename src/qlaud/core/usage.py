@@ -65,6 +65,9 @@ class Usage(Struct, frozen=True, gc=False):
     """The model name in the answer, when it differs from what was asked it decides the price."""
     detail: dict[str, int] = field(default_factory=dict[str, int])
     """Counts kept for the record that have no price of their own."""
+    instead: "Usage | None" = None
+    """The same call in the units another price list counts in, as well as we can tell: for a card that has no price
+    for these. Speech may cost by the character or by the token, a transcription by the minute or by the token."""
 
     @property
     def prompt_tokens(self) -> int:
@@ -92,7 +95,9 @@ class Usage(Struct, frozen=True, gc=False):
         )
 
 
-NO_QUANTITIES = frozenset(("tier", "speed", "geo", "grade", "vendor_cost_picos", "served_model", "detail"))
+NO_QUANTITIES = frozenset(
+    ("tier", "speed", "geo", "grade", "vendor_cost_picos", "served_model", "detail", "instead")
+)
 """The fields of a record that are not counted in units."""
 
 QUANTITIES: tuple[str, ...] = tuple(name for name in Usage.__struct_fields__ if name not in NO_QUANTITIES)

@@ -347,7 +347,8 @@ class Pump:
         return outcome
 
     def _as_asked(self) -> AtLeast:
-        return AtLeast(as_asked(self._prepared.call.demand, self._prepared.input_bound))
+        call = self._prepared.call
+        return AtLeast(call.expected or as_asked(call.demand, self._prepared.input_bound))
 
     def _headers(self, upstream: Headers, drop: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
         return answer_headers(self._prepared, self._route, self._hold, upstream, drop=drop)

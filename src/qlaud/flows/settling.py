@@ -31,8 +31,8 @@ class Ending(Struct, frozen=True, gc=False):
 def settlement_of(prepared: Prepared, route: Route, hold: Hold, ending: Ending, markup_bp: int) -> Settlement:
     """The settlement of one call: the rate is that of the host and the model that served it.
 
-    An estimate never costs more than its hold. Usage of a kind the card has no price for costs the whole hold
-    and is flagged as an estimate: never zero.
+    An estimate never costs more than its hold. Usage of a kind the card has no price for is billed by what it says
+    `instead`, else it costs the whole hold: flagged as an estimate, never zero.
     """
     card = route.card_of(_usage(ending.metered)[0].served_model, hold.created_at)
     usage, charge, estimated = priced(ending.metered, card, hold, markup_bp)
@@ -85,6 +85,9 @@ def priced(metered: Metered, card: RateCard | None, hold: Hold, markup_bp: int) 
     usage, estimated = _usage(metered)
     if card is None or isinstance(metered, Nothing):
         return usage, FREE, estimated
+    told = usage
+    usage = card.in_its_units(told)
+    estimated = estimated or usage is not told
     try:
         charge = card.charge(usage, markup_bp)
     except NotPriced as gap:

@@ -20,6 +20,8 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Everything the JSON reader raises on bytes of unknown origin."""
 TRIES = 8
 """Places looked at from the end; a provider's own usage is at the first or second."""
+HEAD_BYTES = 64 * 1024
+"""An object that says what an answer costs is not longer."""
 _STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _decoder = json.JSONDecoder()
 
@@ -110,6 +112,32 @@ def last_told(text: bytes, name: str) -> Fields | None:
             return last_object(text[at:], name) if value[:1] == b"{" else None
         at = text.rfind(key, 0, at)
     return None
+
+
+def first_object(text: bytes, name: str) -> Fields | None:
+    """The first object called `name` in a JSON text, None if there is none.
+
+    No string can hold that name in quotes, so what is found is a member; the first, because what a model wrote
+    stands behind it.
+    """
+    key = b'"%s"' % name.encode()
+    at = text.find(key)
+    while at >= 0:
+        after = text[at + len(key) : at + len(key) + HEAD_BYTES].lstrip()
+        if after[:1] == b":" and after[1:].lstrip()[:1] == b"{":
+            try:
+                value, _ = _decoder.raw_decode(after[1:].lstrip().decode("utf-8", "replace"))
+            except (json.JSONDecodeError, RecursionError):
+                return None
+            return cast("Fields", value) if isinstance(value, dict) else None
+        at = text.find(key, at + len(key))
+    return None
+
+
+def last_number(text: bytes, name: str) -> str:
+    """The last number called `name` in a JSON text, as it stands there; "" if there is none."""
+    found = re.findall(rb'"%s"\s*:\s*(\d+(?:\.\d+)?)' % re.escape(name.encode()), text)
+    return found[-1].decode() if found else ""
 
 
 def strings_after(text: bytes, key: bytes) -> tuple[int, int]:

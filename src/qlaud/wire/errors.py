@@ -40,6 +40,10 @@ GOOGLE_STATUSES: Mapping[int, str] = {
 OPENAI_TYPES: Mapping[int, str] = {402: "insufficient_quota", 409: "conflict_error", 429: "rate_limit_error"}
 
 
+MINIMAX_CODES: Mapping[int, int] = {401: 1004, 402: 1008, 429: 1002, 504: 1001}
+"""Its own codes of an error; 1000 is any other fault of the server, 2013 a bad request."""
+
+
 def anthropic_type(status: int) -> str:
     """The `type` of an error with this status, Anthropic-shaped."""
     return ANTHROPIC_TYPES.get(status) or ("api_error" if status >= 500 else "invalid_request_error")
@@ -96,6 +100,18 @@ def deepgram_error(error: QlaudError, request_id: str) -> dict[str, object]:
     return {"err_code": error.code, "err_msg": error.message, "request_id": request_id}
 
 
+def qwen_error(error: QlaudError, request_id: str) -> dict[str, object]:
+    """The error object of DashScope's native paths."""
+    return {"code": error.code, "message": error.message, "request_id": request_id}
+
+
+def minimax_error(error: QlaudError, request_id: str) -> dict[str, object]:
+    """The error object of MiniMax's native paths, where the vendor sends it with status 200."""
+    code = MINIMAX_CODES.get(error.status) or (1000 if error.status >= 500 else 2013)
+    base = {"status_code": code, "status_msg": error.message}
+    return {**openai_error(error), "base_resp": base, "trace_id": request_id}
+
+
 ErrorShape = Callable[[QlaudError, str], dict[str, object]]
 """An error of ours and the request's id, to the object a caller's SDK understands."""
 
@@ -105,6 +121,8 @@ SHAPES: Mapping[str, ErrorShape] = {
     "google": lambda error, _: google_error(error),
     "elevenlabs": lambda error, _: elevenlabs_error(error),
     "deepgram": deepgram_error,
+    "qwen": qwen_error,
+    "minimax": minimax_error,
 }
 """Every shape, by the name that provider files use."""
 

@@ -10,15 +10,20 @@ TRUE = frozenset(("true", "1", "yes"))
 class Query:
     """The parameters of a query, decoded. The first of several values counts."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_values", "doubtful")
 
     def __init__(self, query: bytes) -> None:
         values: dict[str, str] = {}
+        doubtful: set[str] = set()
         for pair in query.split(b"&"):
-            name, _, value = pair.partition(b"=")
-            if name:
-                values.setdefault(_decoded(name), _decoded(value))
+            raw_name, _, raw_value = pair.partition(b"=")
+            if raw_name:
+                name, value = _decoded(raw_name), _decoded(raw_value)
+                if values.setdefault(name, value) != value:
+                    doubtful.add(name)
         self._values: Mapping[str, str] = values
+        self.doubtful = frozenset(doubtful)
+        """Names with several values, of which a provider may read another one than the first."""
 
     def text(self, name: str, default: str = "") -> str:
         """The value of `name`."""

@@ -3,18 +3,26 @@
 from collections.abc import Mapping
 
 from qlaud.wire.anthropic import AnthropicWire
+from qlaud.wire.deepgram import DeepgramListenWire, DeepgramReadWire
+from qlaud.wire.elevenlabs import ElevenLabsCreditsWire, ElevenLabsTranscriptionWire
 from qlaud.wire.gemini import GeminiWire
 from qlaud.wire.gemini_count import GeminiCountWire
 from qlaud.wire.gemini_embed import GeminiEmbedWire
 from qlaud.wire.jobs import JobRule
 from qlaud.wire.minimax_chat import MiniMaxChatWire
+from qlaud.wire.minimax_speech import MiniMaxSpeechWire
 from qlaud.wire.minimax_video import MINIMAX_VIDEO
+from qlaud.wire.mistral_ocr import MistralOcrWire
 from qlaud.wire.openai_chat import OpenAIChatWire
 from qlaud.wire.openai_embeddings import OpenAIEmbeddingsWire
 from qlaud.wire.openai_images import OpenAIImagesWire
 from qlaud.wire.openai_responses import OpenAIResponsesWire
+from qlaud.wire.openai_speech import OpenAISpeechWire
+from qlaud.wire.openai_transcription import TranscriptionWire
 from qlaud.wire.openai_video import OPENAI_VIDEO
+from qlaud.wire.qwen_native import QwenGenerationWire, QwenSpeechWire
 from qlaud.wire.qwen_tasks import QWEN_IMAGE_TASKS, QWEN_VIDEO
+from qlaud.wire.speech import DeepgramSpeakWire, ElevenLabsSpeechWire, SpeechWire
 from qlaud.wire.types import Wire
 from qlaud.wire.videos import VideoWire
 from qlaud.wire.xai_video import XAI_VIDEO
@@ -37,6 +45,27 @@ WIRES: Mapping[str, Wire] = {
     "openai_embeddings": OpenAIEmbeddingsWire(),
     "openai_images": OpenAIImagesWire(),
     "openai_image_edits": OpenAIImagesWire(takes_form=True),
+    "openai_speech": OpenAISpeechWire(),
+    "openai_transcription": TranscriptionWire(),
+    "openai_translation": TranscriptionWire(),
+    "elevenlabs_speech": ElevenLabsSpeechWire(),
+    "elevenlabs_transcription": ElevenLabsTranscriptionWire(),
+    "elevenlabs_credits": ElevenLabsCreditsWire(),
+    "elevenlabs_isolation": ElevenLabsCreditsWire(),
+    "elevenlabs_music": ElevenLabsCreditsWire(),
+    "elevenlabs_voice_changer": ElevenLabsCreditsWire(),
+    "elevenlabs_voice_design": ElevenLabsCreditsWire(),
+    "deepgram_listen": DeepgramListenWire(),
+    "deepgram_speak": DeepgramSpeakWire(),
+    "deepgram_read": DeepgramReadWire(),
+    "cartesia_speech": SpeechWire(model_field="model_id", text_field="transcript"),
+    "mistral_speech": SpeechWire(text_field="input", stream_field="stream"),
+    "mistral_ocr": MistralOcrWire(),
+    "minimax_speech": MiniMaxSpeechWire(),
+    "qwen_generation": QwenGenerationWire(),
+    "qwen_speech": QwenSpeechWire(),
+    "xai_speech": SpeechWire(model_field=""),
+    "xai_transcription": TranscriptionWire(model_field=""),
 }
 
 VIDEOS: Mapping[str, VideoWire] = {

@@ -20,6 +20,8 @@ BODY_KEEP_BYTES = 1024 * 1024
 BODY_TAIL_BYTES = 256 * 1024
 ENDS = (b"\n\n", b"\r\n\r\n")
 """What a chunk of whole events ends with."""
+BODY_HEAD_BYTES = 64 * 1024
+"""Of a larger answer that says at its beginning what it costs (Deepgram)."""
 
 
 class Reading(Protocol):
@@ -148,10 +150,13 @@ class BodyTap:
     """A tap over one JSON body: read when it has ended, relayed as it comes."""
 
     as_it_comes = False
-    __slots__ = ("_chunks", "_kept", "_reading", "_size", "at_boundary", "started")
+    __slots__ = ("_chunks", "_head", "_head_bytes", "_kept", "_reading", "_size", "at_boundary", "started")
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, *, keep_head: bool = False) -> None:
+        """`keep_head`: what the reading gets of an answer too large to keep begins with its first bytes."""
         self._reading = reading
+        self._head_bytes = BODY_HEAD_BYTES if keep_head else 0
+        self._head = b""
         self._chunks: list[bytes] = []
         self._kept = 0
         self._size = 0
@@ -178,12 +183,15 @@ class BodyTap:
         self._size += len(chunk)
         self.at_boundary = False
         if self._kept > BODY_KEEP_BYTES:
-            tail = b"".join(self._chunks)[-BODY_TAIL_BYTES:]
+            kept = b"".join(self._chunks)
+            if not self._head:
+                self._head = kept[: self._head_bytes]
+            tail = kept[-BODY_TAIL_BYTES:]
             self._chunks, self._kept = [tail], len(tail)
         return chunk
 
     def finish(self) -> bytes:
-        self._reading.body(b"".join(self._chunks), self._size)
+        self._reading.body(b"".join((self._head, *self._chunks)), self._size)
         self._chunks = []
         return b""
 
@@ -197,13 +205,13 @@ class PlainTap:
     A refusal costs nothing; anything else costs what is known from the beginning, however much of it arrives.
     """
 
-    as_it_comes = True
     at_boundary = False
     output_floor = 0
-    __slots__ = ("_metered", "started")
+    __slots__ = ("_metered", "as_it_comes", "started")
 
-    def __init__(self, metered: Metered, head: AnswerHead) -> None:
+    def __init__(self, metered: Metered, head: AnswerHead, *, as_it_comes: bool = True) -> None:
         self._metered: Metered = metered if head.status < 300 else Nothing()
+        self.as_it_comes = as_it_comes
         self.started = False
 
     @property

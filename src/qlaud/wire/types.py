@@ -34,6 +34,10 @@ class Asked(Struct, frozen=True, gc=False):
     """Size of an upload that is no form: raw audio."""
     media_ms: int | None = None
     """Playing time of what was uploaded, None where it cannot be read."""
+    media_most_ms: int = 14_400_000
+    """The most that what was uploaded, or stands at an address, may play: `media_ms` where it is known."""
+    headers: Headers = ()
+    """The caller's, for a provider whose switches stand there (Qwen)."""
 
 
 class AnswerHead(Struct, frozen=True, gc=False):
@@ -75,10 +79,12 @@ class ModelCall(Struct, frozen=True, gc=False):
     owned: tuple[str, ...] = ()
     """Ids of what the call continues at the provider (an earlier response, a conversation): the caller's own only."""
     model_field: str = "model"
-    """Where the model stands in a form."""
+    """Where the model stands in a form, or in a body without output tokens; empty where it is in neither."""
     account_resource: str | None = None
     """The field that names something of the operator's own account at the provider (a file, a cache): one account
     serves all users, so only an admin key may."""
+    expected: Usage | None = None
+    """What it costs if nothing tells better. None: its input, and what was seen of the output."""
 
 
 class Changes(Struct, frozen=True, gc=False):

@@ -82,3 +82,23 @@ def test_the_price_is_that_of_the_model_that_answered_if_it_has_one(served: str,
 
     settlement = asyncio.run(main())
     assert (settlement.cost_micros, settlement.facts.model) == (cost, "m-1")
+
+
+def test_usage_in_a_unit_without_a_price_is_billed_in_the_other_unit_and_called_an_estimate(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    other = Usage(input_tokens=10, output_tokens=3)
+    settlement = settled(Exact(Usage(characters=900, instead=other)))
+    assert (settlement.cost_micros, settlement.usage, settlement.estimated) == (25, other, True)
+    assert caplog.text == ""
+
+
+def test_usage_with_a_price_is_billed_as_it_was_told() -> None:
+    told = Usage(input_tokens=10, output_tokens=3, instead=Usage(characters=900))
+    settlement = settled(Exact(told))
+    assert (settlement.cost_micros, settlement.usage, settlement.estimated) == (25, told, False)
+
+
+def test_usage_without_a_price_in_either_unit_costs_the_whole_hold() -> None:
+    settlement = settled(Exact(Usage(characters=900, instead=Usage(audio_ms=5))))
+    assert (settlement.cost_micros, settlement.estimated) == (HOLD_MICROS, True)

@@ -200,3 +200,35 @@ def test_the_bound_is_rounded_up_to_a_whole_pico() -> None:
     )
     worst = card.worst(Demand(input_tokens=0, most={"audio_ms": 1}))
     assert (worst.base_picos, worst.slope_picos) == (4, 1)
+
+
+EITHER = Demand(input_tokens=10, most={"characters": 7}, instead={"audio_out_tokens": 100})
+
+
+@pytest.mark.parametrize(
+    ("rates", "picos"),
+    [
+        ({"characters": Rate(3)}, 21),
+        ({"input_tokens": Rate(1), "output_tokens": Rate(2)}, 210),
+        # Priced both ways, it is not known which will be billed.
+        ({"input_tokens": Rate(1), "audio_out_tokens": Rate(2), "characters": Rate(3)}, 210),
+        ({"input_tokens": Rate(1), "audio_out_tokens": Rate(2), "characters": Rate(300)}, 2110),
+    ],
+)
+def test_what_may_be_counted_in_one_unit_or_another_is_held_for_in_the_dearer_one_with_a_price(
+    rates: dict[str, Rate], picos: int
+) -> None:
+    card = RateCard("acme", "m", "v1", {STANDARD: (Band.of(0, rates),)})
+    assert card.worst(EITHER).base_picos == picos
+
+
+def test_what_has_a_price_in_neither_unit_is_refused() -> None:
+    card = RateCard("acme", "m", "v1", {STANDARD: (Band.of(0, {"input_tokens": Rate(1)}),)})
+    with pytest.raises(NotPriced, match="characters"):
+        card.worst(EITHER)
+
+
+def test_a_fee_for_the_call_itself_is_held_in_either_unit() -> None:
+    rates = {"characters": Rate(3), "calls": Rate(1000)}
+    card = RateCard("acme", "m", "v1", {STANDARD: (Band.of(0, rates),)})
+    assert card.worst(EITHER).base_picos == 1021

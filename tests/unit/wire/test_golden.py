@@ -4,12 +4,13 @@ One file an answer, in tests/recorded/golden/<wire>/<nn>-<what>.toml:
 
     wire, provider, model         who answered, and the model's id there
     request, path_model, query    what was asked: the JSON text, the model of a path, the query
-    form, files, upload_bytes, media_ms    or an upload: fields by name, sizes of files by field
-    path_streams                  the path says that the answer streams
+    request_headers, path_streams what else says what is asked
+    form, files, upload_bytes, media_ms    or an upload: fields by name, sizes of files by field, playing time
     status, headers, answer       what came back; with `line_ends = "crlf"` its lines end so
     outcome                       exact (left out), estimate, nothing
     at                            the day it was asked, where prices changed
-    usage                         every quantity that is not zero, and any other field worth naming
+    usage                         every quantity that is not zero, in the units of the price list, and any other field
+                                  worth naming
     cost_micros                   without markup, its derivation in a comment
 
 Each answer is fed whole, byte by byte and in random pieces: nothing may differ, and no byte may be lost.
@@ -24,6 +25,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from qlaud.core.pricing import RateCard
 from qlaud.core.usage import QUANTITIES, AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.providers.pricebook import Prices
 from qlaud.wire.form import FilePart, Form
@@ -32,6 +34,7 @@ from qlaud.wire.types import AnswerHead, Asked, ModelCall
 
 GOLDEN = Path(__file__).parents[2] / "recorded" / "golden"
 KINDS: dict[str, type[Metered]] = {"exact": Exact, "estimate": AtLeast, "nothing": Nothing}
+UNREAD_MS = 14_400_000
 TOLD = ("vendor_cost_picos",)
 """Fields beside the quantities that must be named where they are not zero."""
 
@@ -46,6 +49,7 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True):
     request: str = ""
     path_model: str = ""
     query: str = ""
+    request_headers: dict[str, str] = {}
     path_streams: bool = False
     form: dict[str, str] = {}
     files: dict[str, int] = {}
@@ -80,10 +84,12 @@ def call_of(sample: Sample) -> ModelCall:
             body=sample.request.encode(),
             model=sample.path_model,
             query=sample.query.encode(),
+            headers=tuple((name.encode(), value.encode()) for name, value in sample.request_headers.items()),
             stream=sample.path_streams,
             form=form,
             upload_bytes=sample.upload_bytes,
             media_ms=sample.media_ms,
+            media_most_ms=UNREAD_MS if sample.media_ms is None else sample.media_ms,
         )
     )
 
@@ -109,21 +115,25 @@ def test_an_answer_is_metered_to_the_unit_however_it_is_cut(name: str, prices: P
     assert name.startswith(f"{sample.wire}/")
     size = len(sample.sent)
     found = metered(sample, [])
-    assert type(found) is KINDS[sample.outcome]
     dice = random.Random(name)
     for edges in (list(range(size)), *([dice.randrange(size + 1) for _ in range(9)] for _ in range(5))):
         assert metered(sample, edges) == found
-    usage = found.usage if isinstance(found, (Exact, AtLeast)) else Usage()
+    told = found.usage if isinstance(found, (Exact, AtLeast)) else Usage()
+    card = card_of(sample, prices)
+    usage = card.in_its_units(told) if card else told
+    assert (type(found) if usage is told else AtLeast) is KINDS[sample.outcome]
     counted = {quantity: n for quantity in (*QUANTITIES, *TOLD) if (n := getattr(usage, quantity))}
     assert counted == {key: n for key, n in sample.usage.items() if key in (*QUANTITIES, *TOLD)}
     for key, value in sample.usage.items():
         assert getattr(usage, key) == value
     if sample.cost_micros is not None:
-        assert cost(sample, usage, prices) == sample.cost_micros
+        assert card is not None, f"{sample.provider} {sample.model} has no price"
+        assert card.charge(usage).provider_cost_micros == sample.cost_micros
+        demand = call_of(sample).demand
+        if demand.max_output == 0 and not demand.unbounded_tool:
+            assert sample.cost_micros <= card.worst(demand).micros(0)
 
 
-def cost(sample: Sample, usage: Usage, prices: Prices) -> int:
+def card_of(sample: Sample, prices: Prices) -> RateCard | None:
     at_ms = int(datetime.fromisoformat(sample.at).astimezone(UTC).timestamp() * 1000)
-    card = prices.book.card(sample.provider, sample.model, at_ms)
-    assert card is not None, f"{sample.provider} {sample.model} has no price"
-    return card.charge(usage).provider_cost_micros
+    return prices.book.card(sample.provider, sample.model, at_ms)

@@ -1,0 +1,36 @@
+"""What the wires of transcription share: how much audio a request may bill.
+
+The playing time of an upload is read before the call leaves. Audio at an address, and a file nobody can read, may
+play as long as the deployment allows.
+"""
+
+from qlaud.core.errors import BadRequest
+from qlaud.wire.form import Form
+from qlaud.wire.types import Asked
+
+LEAST_MS = 10_000
+"""A transcription is held for ten seconds at least: some bill no less, others round up to whole seconds."""
+MS_PER_S = 1000
+BYTES_PER_MS = 4
+"""32 kbit/s, what browsers record speech at: what a file nobody can read plays, by its size. For an estimate only."""
+
+
+def form_of(asked: Asked) -> Form:
+    """The form. Raises BadRequest where the request is none."""
+    if asked.form is None:
+        raise BadRequest("send the audio as `multipart/form-data`, beside its fields")
+    return asked.form
+
+
+def held_ms(asked: Asked) -> int:
+    """The most audio that may be billed, of one channel."""
+    return max(-(-asked.media_most_ms // MS_PER_S) * MS_PER_S, LEAST_MS)
+
+
+def likely_ms(asked: Asked) -> int:
+    """What one channel plays, for a provider that does not say: as measured, else as the size of the files allows."""
+    if asked.media_ms is not None:
+        return asked.media_ms
+    files = asked.form.files if asked.form is not None else ()
+    size = sum(file.size for file in files) or asked.upload_bytes
+    return min(size // BYTES_PER_MS, asked.media_most_ms) if size else asked.media_most_ms
