@@ -37,19 +37,22 @@ def wav(*chunks: bytes, kind: bytes = b"RIFF") -> bytes:
     return kind + struct.pack("<I", len(body)) + body
 
 
-def aiff(size: int, *, rate: int = 8000, channels: int = 2, bits: int = 16, packed: bytes = b"") -> bytes:
+def aiff(
+    size: int,
+    *,
+    rate: int = 8000,
+    channels: int = 2,
+    bits: int = 16,
+    packed: bytes = b"",
+    behind: bytes = b"",
+) -> bytes:
     """An AIFF file of `size` bytes of sound; AIFF-C with a compression type."""
     exponent = rate.bit_length() - 1
     extended = struct.pack(">HQ", 16383 + exponent, rate << 63 - exponent)
     common = struct.pack(">HIH", channels, size // channels // (bits // 8), bits) + extended + packed
-    body = b"COMM" + struct.pack(">I", len(common)) + common + b"SSND" + struct.pack(">III", size + 8, 0, 0)
-    return (
-        b"FORM"
-        + struct.pack(">I", len(body) + size + 4)
-        + (b"AIFC" if packed else b"AIFF")
-        + body
-        + bytes(size)
-    )
+    head = b"COMM" + struct.pack(">I", len(common)) + common + b"SSND" + struct.pack(">III", size + 8, 0, 0)
+    body = (b"AIFC" if packed else b"AIFF") + head + bytes(size) + behind
+    return b"FORM" + struct.pack(">I", len(body)) + body
 
 
 def au(size: int, *, encoding: int = 3, rate: int = 8000, channels: int = 1, says: int = 0xFFFFFFFF) -> bytes:

@@ -5,7 +5,7 @@ A packet's time is taken from the packet, not from the container around it: that
 
 from collections.abc import Callable
 
-from qlaud.wire.media_frames import ADTS_RATES
+from qlaud.wire.media_frames import AAC_CHANNEL_BYTES, AAC_MOST_CHANNELS, ADTS_RATES
 from qlaud.wire.media_source import LEAST_RATE, MOST_RATE, Unreadable
 
 Packet = Callable[[bytes], int]
@@ -16,8 +16,6 @@ OPUS_MOST = 5760
 """120 ms, RFC 6716, 3.2.5."""
 FIRST_BYTES = 16
 """So many of a packet are looked at."""
-AAC_MOST_BYTES = 8192
-"""A frame has 6144 bits for each of eight channels at most (ISO 14496-3); more in a packet are more frames."""
 _AAC_CORE = (1, 2, 3, 4, 23, 39)
 _AAC_EXTENDED = (5, 29)
 
@@ -90,8 +88,11 @@ def _vorbis_modes(setup: bytes) -> list[int]:
     return found
 
 
-def aac_rate(config: bytes) -> int:
-    """Samples per second of the core frames, 1024 each, from an AudioSpecificConfig (ISO 14496-3, 1.6.2.1)."""
+def aac_layout(config: bytes) -> tuple[int, int]:
+    """Samples per second of the core frames, 1024 each, and the most bytes of one.
+
+    From an AudioSpecificConfig (ISO 14496-3, 1.6.2.1).
+    """
     bits = int.from_bytes(config[:8].ljust(8, b"\0"))
     left = 64
 
@@ -107,4 +108,5 @@ def aac_rate(config: bytes) -> int:
     rate = take(24) if index == 15 else ADTS_RATES[index] if index < len(ADTS_RATES) else 0
     if kind not in _AAC_CORE + _AAC_EXTENDED or not LEAST_RATE <= rate <= MOST_RATE:
         raise Unreadable
-    return rate
+    channels = take(4)
+    return rate, AAC_CHANNEL_BYTES * (channels if 1 <= channels <= 6 else AAC_MOST_CHANNELS)

@@ -18,6 +18,11 @@ MOST_JUNK = 8
 """Such a part of a file at most: above it, it is something else."""
 HEAD_BYTES = 7
 """Looked at of a frame."""
+ADTS_HEAD_BYTES = 9
+"""With its checksum."""
+AAC_CHANNEL_BYTES = 768
+"""A block has 6144 bits for each channel at most (ISO 14496-3, 4.5.3.2); where there are more, it is not one."""
+AAC_MOST_CHANNELS = 8
 ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 
 _RATES = (44100, 48000, 32000)
@@ -30,8 +35,9 @@ _KBITS = {
     (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 """By version (2 stands for 2.5 too) and layer, ISO 11172-3, 2.4.2.3 and 13818-3."""
-_AMR_BYTES = (13, 14, 16, 18, 20, 21, 27, 32, 6, 6, 6, 6, 0, 0, 0, 1)
+_AMR_BYTES = (13, 14, 16, 18, 20, 21, 27, 32, 6, 0, 0, 0, 0, 0, 0, 1)
 _AMR_WB_BYTES = (18, 24, 33, 37, 41, 47, 51, 59, 61, 6, 0, 0, 0, 0, 1, 1)
+"""By frame type; 0: decoders differ on its size, or nobody has it."""
 
 
 def _mp3_frames() -> Mapping[int, Frame]:
@@ -69,9 +75,12 @@ def adts_frame(block: bytes, at: int) -> Frame | None:
         return None
     size = (block[at + 3] & 3) << 11 | block[at + 4] << 3 | block[at + 5] >> 5
     rate_index = block[at + 2] >> 2 & 15
-    if size < HEAD_BYTES or rate_index >= len(ADTS_RATES):
+    blocks = (block[at + 6] & 3) + 1
+    channels = (block[at + 2] & 1) << 2 | block[at + 3] >> 6 or AAC_MOST_CHANNELS
+    most = AAC_CHANNEL_BYTES * channels * blocks + ADTS_HEAD_BYTES
+    if not HEAD_BYTES <= size <= most or rate_index >= len(ADTS_RATES):
         return None
-    return size, 1024 * ((block[at + 6] & 3) + 1), ADTS_RATES[rate_index]
+    return size, 1024 * blocks, ADTS_RATES[rate_index]
 
 
 def frames_ms(source: Source, start: int) -> int:

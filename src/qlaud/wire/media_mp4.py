@@ -1,14 +1,15 @@
 """Playing time of MP4, M4A, 3GP and MOV (ISO 14496-12, QuickTime): whole or in fragments, its index anywhere.
 
 The longest of what the movie says, what each track's time table says, and what the frames of a track with sound
-play, which is what a decoder puts out whatever the tables say. The sound itself is not read, except the first byte
-of Opus packets.
+play, which is what a decoder puts out whatever the tables say. Of the sound itself no more is read than the first
+bytes of packets of Opus and MP3; a frame of another codec is taken as one, but must not be larger than one can be.
 """
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
 
-from qlaud.wire.media_mp4_track import Run, Track, sound_of
+from qlaud.wire.media_mp4_sound import sound_of
+from qlaud.wire.media_mp4_track import Run, Track
 from qlaud.wire.media_source import HEAVY_STEPS, Source, Unreadable
 
 Box = tuple[bytes, int, int]

@@ -3,99 +3,9 @@
 import struct
 from collections.abc import Callable, Iterator, Sequence
 
-from msgspec import Struct
-
-from qlaud.wire.media_codecs import AAC_MOST_BYTES, OPUS_RATE, aac_rate, opus_samples
-from qlaud.wire.media_flac import stream_layout
-from qlaud.wire.media_source import LEAST_RATE, MOST_RATE, Source, Unreadable, play_ms
-
-MP3_MOST_BYTES = 2881
-OPUS = b"Opus"
-
-
-class Sound(Struct, frozen=True, gc=False):
-    """What the frames of a track are."""
-
-    kind: bytes
-    samples: int
-    """Of one frame, at most."""
-    rate: int
-    """0: as many as the track has time units."""
-    most_bytes: int = 0
-    """A larger frame would hold more than one; 0: nobody knows."""
-
-
-_PCM = frozenset(b"sowt twos lpcm ipcm fpcm in24 in32 fl32 fl64 NONE ulaw alaw".split()) | {b"raw "}
-_AC3 = (b"ac-3", b"ec-3")
-_AMR = {b"samr": (160, 8000), b"sawb": (320, 16000)}
-_AAC_OBJECTS = (0x40, 0x66, 0x67, 0x68)
-_MP3_OBJECTS = (0x69, 0x6B)
-
-
-def sound_of(entry: bytes) -> Sound | None:
-    """What a sample description says of sound; None for a codec that is none. Raises Unreadable."""
-    kind, rate = entry[4:8], _entry_rate(entry)
-    if kind == OPUS:
-        return Sound(kind, 0, OPUS_RATE)
-    if kind in _PCM:
-        return Sound(kind, 1, rate)
-    if kind in _AC3:
-        return Sound(kind, 1536, rate)
-    if kind in (b".mp3", b"ms\0U"):
-        return Sound(kind, 1152, rate, MP3_MOST_BYTES)
-    if kind in _AMR:
-        samples, rate = _AMR[kind]
-        at = entry.find(b"damr") + 4
-        return Sound(kind, samples * max(entry[at + 8] if 4 <= at < len(entry) - 8 else 1, 1), rate)
-    if kind == b"mp4a":
-        return _mpeg4(entry, rate)
-    if kind == b"alac":
-        at = entry.find(b"alac", 8) + 8
-        samples, rate = int.from_bytes(entry[at : at + 4]), int.from_bytes(entry[at + 20 : at + 24])
-        return Sound(kind, samples, rate)
-    if kind == b"fLaC":
-        at = entry.find(b"dfLa") + 12
-        rate, _, samples = stream_layout(entry[at : at + 18])
-        return Sound(kind, samples, rate)
-    return None
-
-
-def _entry_rate(entry: bytes) -> int:
-    """Samples per second that the description itself names, 0 if none that can be."""
-    if entry[16:18] == b"\0\2" and len(entry) >= 48:
-        (rate,) = struct.unpack(">d", entry[40:48])
-        return int(rate) if LEAST_RATE <= rate <= MOST_RATE else 0
-    return int.from_bytes(entry[32:34])
-
-
-def _mpeg4(entry: bytes, rate: int) -> Sound:
-    """By the descriptors of ISO 14496-1, 7.2.6.5: which codec, and for AAC its configuration."""
-    at = entry.find(b"esds") + 8
-    if at < 8:
-        raise Unreadable
-    at, _ = _descriptor(entry, at, 0x03)
-    flags = entry[at + 2]
-    at += 3 + (2 if flags & 0x80 else 0) + (2 if flags & 0x20 else 0)
-    at, _ = _descriptor(entry, at, 0x04)
-    codec = entry[at]
-    if codec in _MP3_OBJECTS:
-        return Sound(b"mp4a", 1152, rate, MP3_MOST_BYTES)
-    if codec not in _AAC_OBJECTS or flags & 0x40:
-        raise Unreadable
-    at, size = _descriptor(entry, at + 13, 0x05)
-    return Sound(b"mp4a", 1024, aac_rate(entry[at : at + size]), AAC_MOST_BYTES)
-
-
-def _descriptor(entry: bytes, at: int, tag: int) -> tuple[int, int]:
-    """Where what is in the descriptor begins, and its size."""
-    if entry[at] != tag:
-        raise Unreadable
-    size = 0
-    for here in range(at + 1, at + 5):
-        size = size << 7 | entry[here] & 0x7F
-        if entry[here] < 0x80:
-            return here + 1, size
-    raise Unreadable
+from qlaud.wire.media_codecs import FIRST_BYTES
+from qlaud.wire.media_mp4_sound import Sound
+from qlaud.wire.media_source import MOST_RATE, Source, Unreadable, play_ms
 
 
 class Track:
@@ -114,7 +24,7 @@ class Track:
         self.tables: dict[bytes, Callable[[int], bytes]] = {}
         self.default_ticks = self.default_size = 0
         self.fragment_ticks = self.fragment_frames = 0
-        self.opus_samples = 0
+        self.fragment_samples = 0
         self.first: int | None = None
         self.last = 0
 
@@ -130,11 +40,15 @@ class Track:
             raise Unreadable
         return max(sounds, key=lambda sound: sound.samples * MOST_RATE // (sound.rate or MOST_RATE))
 
-    def check_size(self, most: int) -> None:
-        """Raises Unreadable for a frame that is too large to be one."""
+    def samples_of(self, count: int, most_bytes: int, all_bytes: int) -> int:
+        """Of so many frames, which need not be looked at. Raises Unreadable for one that is too large to be one."""
         sound = self.sound
-        if sound is not None and sound.most_bytes and most > sound.most_bytes:
+        if sound is None or sound.look is not None:
+            return 0
+        if sound.most_bytes and most_bytes > sound.most_bytes:
             raise Unreadable
+        by_size = -(-all_bytes // sound.sample_bytes) if sound.sample_bytes else 0
+        return max(count * sound.samples, by_size)
 
     def played_ms(self, source: Source, movie_timescale: int) -> int:
         """The longest of its tables, its edits and its frames."""
@@ -147,13 +61,13 @@ class Track:
         sound = self.sound
         if sound is None:
             return played
-        if sound.kind == OPUS:
-            samples = self.opus_samples + sum(
-                opus_samples(source.at(at, 2)[:size]) for at, size in self._packets(source)
-            )
+        samples = self.fragment_samples
+        if sound.look is not None:
+            for at, size in self._packets(source):
+                samples += sound.look(source.at(at, min(size, FIRST_BYTES)), size)
         else:
-            self.check_size(max(self.size, *self.sizes, 0))
-            samples = (max(self.count, self.timed) + self.fragment_frames) * sound.samples
+            total = self.size * self.count if self.size else sum(self.sizes)
+            samples += self.samples_of(max(self.count, self.timed), max(self.size, *self.sizes, 0), total)
         return max(played, play_ms(samples, sound.rate or self.timescale)) if samples else played
 
     def _packets(self, source: Source) -> Iterator[tuple[int, int]]:
@@ -211,13 +125,14 @@ class Run:
         track.fragment_frames += count
         track.last += total
         at = self._at if offset is None else self._base + offset
+        all_bytes = count * self._size if sizes is None else sum(sizes)
+        self._at = at + all_bytes
         sound = track.sound
-        if sound is not None and sound.kind == OPUS:
-            source.step(count)
-            for size in sizes if sizes is not None else [self._size] * count:
-                track.opus_samples += opus_samples(source.at(at, 2)[:size])
-                at += size
-        else:
-            at += count * self._size if sizes is None else sum(sizes)
-            track.check_size(self._size if sizes is None else max(sizes, default=0))
-        self._at = at
+        if sound is None or sound.look is None:
+            most = self._size if sizes is None else max(sizes, default=0)
+            track.fragment_samples += track.samples_of(count, most, all_bytes)
+            return
+        source.step(count)
+        for size in sizes if sizes is not None else [self._size] * count:
+            track.fragment_samples += sound.look(source.at(at, min(size, FIRST_BYTES)), size)
+            at += size

@@ -1,18 +1,17 @@
-"""What the packets of each codec of Matroska play (RFC 9559's codec mappings). Used by `media_matroska`."""
+"""What the packets of each codec of Matroska play (RFC 9559's codec mappings). Used by Matroska, and in part by MP4."""
 
 from collections.abc import Callable
 
 from msgspec import Struct
 
 from qlaud.wire.media_codecs import (
-    AAC_MOST_BYTES,
     OPUS_RATE,
     VorbisPackets,
-    aac_rate,
+    aac_layout,
     opus_samples,
 )
 from qlaud.wire.media_flac import frame_head, stream_layout
-from qlaud.wire.media_frames import HEAD_BYTES, mp3_frame
+from qlaud.wire.media_frames import AAC_CHANNEL_BYTES, AAC_MOST_CHANNELS, HEAD_BYTES, mp3_frame
 from qlaud.wire.media_source import Unreadable
 
 Play = Callable[[bytes, int], int]
@@ -34,9 +33,10 @@ def play_of(codec: str, private: bytes, rate: int, bits: int) -> Sound:
         vorbis = _vorbis(private)
         return Sound(lambda first, _: vorbis(first), vorbis.rate)
     if codec.startswith("A_AAC"):
-        return Sound(_fixed(1024, AAC_MOST_BYTES), aac_rate(private) if private else rate)
+        rate, most_bytes = aac_layout(private) if private else (rate, AAC_CHANNEL_BYTES * AAC_MOST_CHANNELS)
+        return Sound(_fixed(1024, most_bytes), rate)
     if codec in ("A_MPEG/L3", "A_MPEG/L2"):
-        return Sound(_mp3(rate), rate)
+        return Sound(mp3_play(rate), rate)
     if codec in ("A_AC3", "A_EAC3"):
         return Sound(_fixed(1536, 4096), rate)
     if codec == "A_FLAC":
@@ -60,7 +60,9 @@ def _fixed(samples: int, most_bytes: int) -> Play:
     return play
 
 
-def _mp3(rate: int) -> Play:
+def mp3_play(rate: int) -> Play:
+    """Each packet is one frame of MPEG audio of this rate, as its head says."""
+
     def play(first: bytes, size: int) -> int:
         frame = mp3_frame(first, 0) if len(first) >= HEAD_BYTES else None
         if frame is None or size > frame[0] or frame[2] != rate:

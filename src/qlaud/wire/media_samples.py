@@ -4,6 +4,7 @@ What such a file says about its length is not needed: its bytes and its rate dec
 header that is wrong (a recorder that was stopped, a size left at zero) does not matter.
 """
 
+import re
 import struct
 from collections.abc import Mapping
 
@@ -33,42 +34,19 @@ MOST_CHANNELS = 64
 _MP3, _IMA, _MS_ADPCM, _GSM, _EXTENSIBLE = 0x55, 0x11, 0x02, 0x31, 0xFFFE
 _PLAIN = {0x01, 0x03, 0x06, 0x07}  # integers, floats, A-law, mu-law
 _METADATA = frozenset(
-    {
-        b"LIST",
-        b"INFO",
-        b"cue ",
-        b"id3 ",
-        b"ID3 ",
-        b"PAD ",
-        b"smpl",
-        b"inst",
-        b"fact",
-        b"bext",
-        b"iXML",
-        b"PEAK",
-    }
-    | {
-        b"JUNK",
-        b"junk",
-        b"FLLR",
-        b"_PMX",
-        b"axml",
-        b"chna",
-        b"cart",
-        b"levl",
-        b"DISP",
-        b"acid",
-        b"afsp",
-        b"plst",
-    }
+    re.findall(
+        b"....",
+        b"LISTINFOcue id3 ID3 PAD smplinstfactbextiXMLPEAKJUNKjunkFLLR_PMXaxmlchnacartlevlDISPacidafspplst"
+        b"ANNONAMEAUTH(c) MARKINSTCOMTAPPLFVERCHANMIDIAESD",
+    )
 )
-"""Chunks behind the sound that hold none. Any other is counted as sound."""
+"""Chunks of four letters behind the sound that hold none. Any other is counted as sound."""
 _AIFF_BYTES = {
     b"NONE": 0, b"twos": 0, b"sowt": 0, b"in24": 3, b"in32": 4, b"fl32": 4, b"FL32": 4, b"fl64": 8, b"FL64": 8,
-    b"ulaw": 1, b"ULAW": 1, b"alaw": 1, b"ALAW": 1, b"raw ": 1,
+    b"ulaw": 1, b"ULAW": 1, b"alaw": 1, b"ALAW": 1, b"raw ": 0,
 }  # fmt: skip
 """Bytes of a sample by compression type; 0: as many as its bits need."""
-_AU_BITS = {1: 8, 2: 8, 3: 16, 4: 24, 5: 32, 6: 32, 7: 64, 23: 4, 24: 0, 25: 3, 26: 5, 27: 8}
+_AU_BITS = {1: 8, 2: 8, 3: 16, 4: 24, 5: 32, 6: 32, 7: 64, 23: 4, 25: 3, 26: 5, 27: 8}
 
 
 def raw_byte_rate(encoding: str, sample_rate: int, channels: int) -> int | None:
@@ -91,18 +69,18 @@ def wav_ms(source: Source) -> int:
             layout = source.exactly(at + 8, min(size, 40))
         at += 8 + size + size % 2
     start = at + 8
-    return _wav_sound_ms(source, layout, start, _wav_end(source, start, size))
+    return _wav_sound_ms(source, layout, start, _sound_end(source, start, size, "<4sI"))
 
 
-def _wav_end(source: Source, start: int, size: int) -> int:
-    """Where the sound ends at the latest: what is behind it must be known not to be sound."""
+def _sound_end(source: Source, start: int, size: int, head: str) -> int:
+    """Where the sound of a chunk ends at the latest: what is behind it must be known not to be sound."""
     end = start + size
     at = end + size % 2
     if size == 0 or end >= source.size:
         return source.size
     while at + 8 <= source.size:
         source.step()
-        kind, length = struct.unpack("<4sI", source.exactly(at, 8))
+        kind, length = struct.unpack(head, source.exactly(at, 8))
         if kind not in _METADATA:
             return source.size
         at += 8 + length + length % 2
@@ -111,7 +89,7 @@ def _wav_end(source: Source, start: int, size: int) -> int:
 
 def _wav_sound_ms(source: Source, layout: bytes, start: int, end: int) -> int:
     kind, channels, rate, _, block, bits = struct.unpack("<HHIIHH", layout[:16].ljust(16, b"\0"))
-    if kind == _EXTENSIBLE and len(layout) >= 26:
+    if kind == _EXTENSIBLE:
         kind = int.from_bytes(layout[24:26], "little")
     if not 1 <= channels <= MOST_CHANNELS or not LEAST_RATE <= rate <= MOST_RATE:
         raise Unreadable
@@ -141,8 +119,8 @@ def aiff_ms(source: Source) -> int:
         if name == b"COMM":
             frame, rate = _aiff_layout(source.exactly(at + 8, min(size, 22)), packed=kind == b"AIFC")
         elif name == b"SSND" and rate:
-            length = source.size - at - 16 if size <= 8 else min(size - 8, source.size - at - 16)
-            return play_ms(max(length, 0), rate * frame)
+            start = at + 16  # behind an offset and a block size
+            return play_ms(max(_sound_end(source, start, max(size - 8, 0), ">4sI") - start, 0), rate * frame)
         at += 8 + size + size % 2
 
 

@@ -4,6 +4,7 @@ import pytest
 from tests.support.media_files import adts_frame, flac, flac_frame, id3, mp3_frame, played
 
 from qlaud.wire.media_frames import MAX_JUNK_BYTES
+from qlaud.wire.media_frames import mp3_frame as mpeg_frame
 from qlaud.wire.media_source import MAX_STEPS
 
 MP3 = mp3_frame() * 100
@@ -27,7 +28,7 @@ XING = (mp3_frame()[:36] + b"Xing\0\0\0\1\0\0\0\1").ljust(len(mp3_frame()), b"\0
         (b"\xff\xf3\x14\xc0".ljust(24, b"\x55") * 10, 240),  # MPEG 2, 8 kbit/s at 24 kHz
         (b"\xff\xe3\x18\xc0".ljust(72, b"\x55") * 10, 720),  # MPEG 2.5, 8 kbit/s at 8 kHz
         (adts_frame() * 100, 6400),
-        (adts_frame(8000) + adts_frame(9), 128),
+        (adts_frame(777) + adts_frame(9), 128),
         (id3(300) + adts_frame() * 10, 640),
         (b"#!AMR\n" + bytes([7 << 3 | 4]).ljust(32, b"x") * 50, 1000),
         (b"#!AMR-WB\n" + bytes([8 << 3 | 4]).ljust(61, b"x") * 50, 1000),
@@ -59,6 +60,7 @@ def test_frames_within_a_tag_are_counted_because_some_decoders_find_them() -> No
         MP3 + b"x" * (len(MP3) // 4),
         MP3 * 40 + b"x" * (MAX_JUNK_BYTES + 1) + MP3,
         b"\xff\xfb\x04\xc0" + b"x" * 5000,  # MP3 of a free format
+        adts_frame(778) * 9,
         id3(100),
         id3(100)[:50],
         b"#!AMR\n" + b"\x64" * 32,
@@ -73,6 +75,51 @@ def test_more_frames_than_a_limit_have_no_playing_time() -> None:
     frames = b"\x7c" * MAX_STEPS
     assert played(b"#!AMR\n" + frames) == 20 * MAX_STEPS
     assert played(b"#!AMR\n" + frames + b"\x7c") is None
+
+
+FIRST = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+LOW = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+
+
+@pytest.mark.parametrize(
+    ("second", "rate", "samples", "slot", "kbits"),
+    [
+        (0xFF, 44_100, 384, 4, tuple(range(32, 449, 32))),
+        (0xFD, 44_100, 1152, 1, (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384)),
+        (0xFB, 44_100, 1152, 1, FIRST),
+        (0xF7, 22_050, 384, 4, (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256)),
+        (0xF5, 22_050, 1152, 1, LOW),
+        (0xF3, 22_050, 576, 1, LOW),
+        (0xE3, 11_025, 576, 1, LOW),
+    ],
+)
+def test_the_head_of_an_mpeg_frame_tells_its_size_and_time(
+    second: int, rate: int, samples: int, slot: int, kbits: tuple[int, ...]
+) -> None:
+    divisor = 44_100 // rate
+    for rate_index, full in enumerate((44_100, 48_000, 32_000)):
+        for index, kbit in enumerate(kbits, 1):
+            for padding in (0, 1):
+                third = index << 4 | rate_index << 2 | padding << 1
+                slots = samples * kbit * 1000 // 8 // slot // (full // divisor) + padding
+                for last in (0, 1):
+                    head = bytes([0xFF, second, third | last, 0, 0, 0, 0])
+                    assert mpeg_frame(head, 0) == (slots * slot, samples, full // divisor)
+    for third in (0x00, 0xF0, 0x9C):
+        assert mpeg_frame(bytes([0xFF, second, third, 0, 0, 0, 0]), 0) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "sizes"),
+    [
+        (b"#!AMR\n", {0: 13, 1: 14, 2: 16, 3: 18, 4: 20, 5: 21, 6: 27, 7: 32, 8: 6, 15: 1}),
+        (b"#!AMR-WB\n", {0: 18, 1: 24, 2: 33, 3: 37, 4: 41, 5: 47, 6: 51, 7: 59, 8: 61, 9: 6, 14: 1, 15: 1}),
+    ],
+)
+def test_every_type_of_amr_frame_has_its_size(start: bytes, sizes: dict[int, int]) -> None:
+    for kind in range(16):
+        frame = bytes([kind << 3 | 4]).ljust(sizes.get(kind, 6), b"\x83")
+        assert played(start + frame * 50) == (1000 if kind in sizes else None)
 
 
 @pytest.mark.parametrize(

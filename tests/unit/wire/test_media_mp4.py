@@ -14,6 +14,7 @@ from tests.support.media_files import (
     fragment,
     full,
     movie,
+    mp3_frame,
     played,
     sound_entry,
     stsz,
@@ -104,27 +105,40 @@ def test_ticks_of_each_frame_in_a_fragment_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "count", "ms"),
+    ("entry", "count", "size", "ms"),
     [
-        (sound_entry(b"mp4a", 48_000, esds(b"", codec=0x6B)), 100, 2400),
-        (sound_entry(b"alac", 0, full(b"alac", u32(4096), bytes(16), u32(44_100))), 100, 9288),
-        (sound_entry(b"ac-3", 48_000), 100, 3200),
-        (sound_entry(b"samr", 8000, box(b"damr", b"qlau\0\0\0\0\5")), 100, 10_000),
-        (sound_entry(b"samr", 8000), 100, 2000),
-        (sound_entry(b"sawb", 16_000), 100, 2000),
-        (sound_entry(b"sowt", 8000), 48_000, 6000),
-        (sound_entry(b"sowt", 0), 48_000, 3000),
-        (sound_entry(b"fLaC", 0, full(b"dfLa", b"\0\0\0\x22", flac_info(0))), 10, 2560),
-        (sound_entry(b"mp4a", 0, esds(b"\x2b\x92\x08\0")), 100, 4644),  # SBR over 22.05 kHz
-        (sound_entry(b"mp4a", 0, esds(b"\x17\x80\x3e\x80\x08")), 100, 3200),  # a rate in full: 32 kHz
-        (sound_entry(b".mp3", 48_000), 100, 2400),
+        (sound_entry(b"alac", 0, full(b"alac", u32(4096), bytes(16), u32(44_100))), 100, 9000, 9288),
+        (sound_entry(b"ac-3", 48_000), 100, 500, 3200),
+        (sound_entry(b"samr", 8000, box(b"damr", b"qlau\0\0\0\0\5")), 100, 160, 10_000),
+        (sound_entry(b"samr", 8000), 100, 32, 2000),
+        (sound_entry(b"samr", 8000), 100, 33, None),
+        (sound_entry(b"sawb", 16_000), 100, 61, 2000),
+        (sound_entry(b"sowt", 8000), 48_000, 2, 6000),
+        (sound_entry(b"sowt", 8000), 48_000, 1, 6000),  # QuickTime says 1 for any size
+        (sound_entry(b"sowt", 8000), 1, 96_000, 6000),
+        (sound_entry(b"sowt", 0), 48_000, 2, 3000),
+        (sound_entry(b"fl32", 8000), 1, 96_000, 3000),
+        (sound_entry(b"fLaC", 0, full(b"dfLa", b"\0\0\0\x22", flac_info(0))), 10, 9000, 2560),
+        (sound_entry(b"mp4a", 0, esds(b"\x2b\x8a\x08\0")), 100, 300, 4644),  # SBR over 22.05 kHz
+        (sound_entry(b"mp4a", 0, esds(b"\x17\x80\x3e\x80\x08")), 100, 300, 3200),  # a rate in full: 32 kHz
+        (AAC_16K, 100, 768, 6400),
+        (AAC_16K, 100, 769, None),
     ],
 )
-def test_every_codec_has_its_frames(entry: bytes, count: int, ms: int) -> None:
-    assert played(m4a(track(entry, stts((count, 1)), stsz(count)))) == ms
+def test_every_codec_has_its_frames(entry: bytes, count: int, size: int, ms: int | None) -> None:
+    assert played(m4a(track(entry, stts((count, 1)), stsz(count, size)))) == ms
 
 
-def opus_tables(counts: list[int], offsets: list[int], *, wide: bool = False) -> list[bytes]:
+def test_the_wide_description_of_quicktime_is_read() -> None:
+    wide = u32(72) + struct.pack(">dIIIIII", 96_000.0, 2, 0x7F000000, 24, 0, 6, 1)
+    head = bytes(6) + b"\0\1" + b"\0\2" + bytes(6) + struct.pack(">HHHHI", 3, 16, 0xFFFE, 0, 1 << 16)
+    assert played(m4a(track(box(b"lpcm", head, wide), stts((9600, 1)), stsz(9600, 6), scale=96_000))) == 100
+    assert played(m4a(track(box(b"lpcm", head, wide), stts((1, 1)), stsz(1, 576_000), scale=96_000))) == 1000
+
+
+def chunks_of(
+    counts: list[int], offsets: list[int], *, size: int = len(OPUS_20), wide: bool = False
+) -> list[bytes]:
     total = sum(counts)
     runs = [u32(index, count, 1) for index, count in enumerate(counts, 1)]
     chunks = (
@@ -132,7 +146,7 @@ def opus_tables(counts: list[int], offsets: list[int], *, wide: bool = False) ->
         if wide
         else full(b"stco", u32(len(offsets), *offsets))
     )
-    return [stts((total, 1)), stsz(total, len(OPUS_20)), full(b"stsc", u32(len(runs)), *runs), chunks]
+    return [stts((total, 1)), stsz(total, size), full(b"stsc", u32(len(runs)), *runs), chunks]
 
 
 @pytest.mark.parametrize("wide", [False, True])
@@ -140,8 +154,18 @@ def test_packets_of_opus_are_looked_at_where_they_stand(wide: bool) -> None:
     film = bytes(3000)
     sound = box(b"mdat", OPUS_20 * 30, film, b"\x18".ljust(31, b"x") * 20)
     start = len(FTYP) + 8
-    tables = opus_tables([30, 20], [start, start + 30 * 31 + 3000], wide=wide)
+    tables = chunks_of([30, 20], [start, start + 30 * 31 + 3000], wide=wide)
     assert played(FTYP + sound + movie(track(OPUS_ENTRY, *tables))) == 600 + 1200
+
+
+@pytest.mark.parametrize(
+    "entry", [sound_entry(b".mp3", 48_000), sound_entry(b"mp4a", 48_000, esds(b"", codec=0x6B))]
+)
+def test_frames_of_mp3_are_looked_at_where_they_stand(entry: bytes) -> None:
+    sound, start = box(b"mdat", mp3_frame() * 10), len(FTYP) + 8
+    assert played(FTYP + sound + movie(track(entry, *chunks_of([10], [start], size=384)))) == 240
+    assert played(FTYP + sound + movie(track(entry, *chunks_of([5], [start], size=768)))) is None
+    assert played(FTYP + sound + movie(track(entry, *chunks_of([10], [start + 1], size=384)))) is None
 
 
 def test_packets_of_opus_in_fragments_are_looked_at() -> None:
@@ -166,7 +190,7 @@ def test_packets_of_opus_in_fragments_are_looked_at() -> None:
         m4a(track(sound_entry(b"mp4a", 48_000), stts((9, 1)), stsz(9))),
         m4a(track(AAC_16K, stts((9, 1)), full(b"stsz", u32(0, 9)))),
         m4a(track(AAC_16K, full(b"stts", u32(2**31)), stsz(9))),
-        m4a(track(OPUS_ENTRY, *opus_tables([3], [5000])[:2])),
+        m4a(track(OPUS_ENTRY, *chunks_of([3], [5000])[:2])),
         m4a(track(AAC_16K, stts((9, 1)), stsz(9), scale=0)),
         FTYP + struct.pack(">I4s", 7, b"free") + movie(TEN),
         FTYP + movie(TEN)[:-4],

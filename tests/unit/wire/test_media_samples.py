@@ -99,10 +99,14 @@ def test_a_wav_without_sound_has_no_playing_time() -> None:
         (aiff(32_000, packed=b"sowt\0\0"), 1000),
         (aiff(32_000, bits=16, packed=b"ulaw\0\0"), 2000),
         (aiff(64_000, bits=32, packed=b"fl32\0\0"), 1000),
+        (aiff(32_000, behind=b"ANNO\0\0\0\3abc\0"), 1000),
+        (aiff(32_000, behind=b"what\0\0\0\4abcd"), 1001),
+        (aiff(32_000, channels=65), None),
         (aiff(32_000, packed=b"MAC6\0\0"), None),
         (aiff(32_000, rate=1), None),
         (aiff(32_000)[:40], None),
         (au(16_000), 1000),
+        (au(16_000, channels=65), None),
         (au(16_000, says=16), 1000),
         (au(8000, encoding=1), 1000),
         (au(8000, encoding=27), 1000),
@@ -115,6 +119,36 @@ def test_a_wav_without_sound_has_no_playing_time() -> None:
 )
 def test_aiff_and_au_play_as_long_as_their_samples(file: bytes, ms: int | None) -> None:
     assert played(file) == ms
+
+
+@pytest.mark.parametrize(
+    ("packed", "sample_bytes"),
+    [(kind, 2) for kind in ("NONE", "twos", "sowt", "raw ")]
+    + [("in24", 3), ("in32", 4), ("fl32", 4), ("FL32", 4), ("fl64", 8), ("FL64", 8)]
+    + [(kind, 1) for kind in ("ulaw", "ULAW", "alaw", "ALAW")],
+)
+def test_every_kind_of_aiff_c_has_its_sample_size(packed: str, sample_bytes: int) -> None:
+    assert played(aiff(8000 * 2 * sample_bytes, packed=packed.encode() + b"\0\0")) == 1000
+
+
+@pytest.mark.parametrize(
+    ("encoding", "bits"),
+    [(1, 8), (2, 8), (3, 16), (4, 24), (5, 32), (6, 32), (7, 64), (23, 4), (25, 3), (26, 5), (27, 8)],
+)
+def test_every_encoding_of_au_has_its_sample_size(encoding: int, bits: int) -> None:
+    assert played(au(1000 * bits, encoding=encoding)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("names", "sample_bytes"),
+    [
+        ("linear16 pcm pcm16 pcm_s16le", 2),
+        ("linear32 pcm_s32le pcm_f32le", 4),
+        ("mulaw alaw ulaw pcmu pcma pcm_mulaw pcm_alaw g711_ulaw g711_alaw", 1),
+    ],
+)
+def test_every_name_of_a_raw_encoding_has_its_sample_size(names: str, sample_bytes: int) -> None:
+    assert {raw_byte_rate(name, 8000, 1) for name in names.split()} == {8000 * sample_bytes}
 
 
 @pytest.mark.parametrize(
