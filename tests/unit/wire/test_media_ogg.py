@@ -15,6 +15,8 @@ from tests.support.media_files import (
     vorbis_setup,
 )
 
+from qlaud.wire.media_ogg import MAX_STREAMS
+
 PAGE = [OPUS_20] * 50
 SECOND = 48_000
 
@@ -43,6 +45,7 @@ def ogg_vorbis(
         (ogg_opus([PAGE], 2**64 - 1), 1000),
         (ogg_opus([[b"\xfb\x06x"] * 10], 0), 1200),  # six frames of 20 ms each
         (ogg_opus([[b"\xf9xx"] * 10], 0), 400),
+        (ogg_opus([[b"\xfb\xc2xx"] * 10], 0), 400),
         (ogg_opus([[b"\x18x"] * 10], 0), 600),  # speech, 60 ms
         (ogg_opus([[b"\x80x"] * 100], 0), 250),  # 2.5 ms
         (ogg_opus([[b"", b"\xfb"]], 0), 240),  # lost, and cut: as long as a packet can be
@@ -94,6 +97,17 @@ def test_film_beside_the_sound_is_passed_over() -> None:
     film = ogg_page([b"\x80theora" + bytes(40)], 0, flags=2, serial=1)
     assert played(film + ogg_opus([PAGE], SECOND) + ogg_page([b"x"] * 9, 5, serial=1)) == 994
     assert played(film) is None
+
+
+def test_streams_are_taken_up_to_their_number() -> None:
+    streams = [ogg_opus([PAGE], 0, serial=serial) for serial in range(MAX_STREAMS + 1)]
+    assert played(b"".join(streams[1:])) == 1000 * MAX_STREAMS
+    assert played(b"".join(streams)) is None
+
+
+def test_a_page_without_a_position_leaves_the_last_one() -> None:
+    pages = ogg_page(PAGE, SECOND) + ogg_page([OPUS_20.ljust(255, b"x")], 2**64 - 1, open_end=True)
+    assert played(ogg_opus([], 0) + pages + ogg_page([b"rest"], SECOND + 480, flags=1)) == 1004
 
 
 def broken(file: bytes, at: int) -> bytes:
