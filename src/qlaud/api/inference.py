@@ -19,8 +19,10 @@ from qlaud.flows.calls import Incoming
 from qlaud.flows.inference import Inference
 from qlaud.flows.passing import Passing
 from qlaud.flows.pump import Pump
-from qlaud.ports import Clock, Headers, Ids
+from qlaud.ports import Clock, Headers, Ids, Upload
 from qlaud.wire.errors import error_json
+from qlaud.wire.form import Form
+from qlaud.wire.media import duration_ms
 from qlaud.wire.types import Asked
 
 NO_EXTENSIONS: dict[str, Any] = {}
@@ -168,7 +170,7 @@ async def read_incoming(found: Found, scope: Scope, receive: Receive, terms: Edg
     secret = read_secret(headers, scope["path"], query)
     body = await read_body(receive, headers, terms, takes_form=surface.wire.takes_form, upload=surface.upload)
     try:
-        asked = _asked(found, scope, body, terms)
+        asked = await _asked(found, scope, body, terms)
     except BaseException:
         if body.upload is not None:
             body.upload.close()
@@ -191,8 +193,11 @@ async def read_incoming(found: Found, scope: Scope, receive: Receive, terms: Edg
     )
 
 
-def _asked(found: Found, scope: Scope, body: Body, terms: EdgeTerms) -> Asked:
+async def _asked(found: Found, scope: Scope, body: Body, terms: EdgeTerms) -> Asked:
     upload = body.upload
+    media_ms = None
+    if upload is not None and found.surface.upload == "audio":
+        media_ms = await asyncio.to_thread(_playing_time, upload, body.form)
     return Asked(
         body=body.json,
         model=found.model,
@@ -201,8 +206,23 @@ def _asked(found: Found, scope: Scope, body: Body, terms: EdgeTerms) -> Asked:
         stream=found.surface.is_stream,
         form=body.form,
         upload_bytes=upload.size if upload is not None and body.form is None else 0,
-        media_most_ms=terms.audio_max_ms,
+        media_ms=media_ms,
+        media_most_ms=terms.audio_max_ms if media_ms is None else media_ms,
     )
+
+
+def _playing_time(upload: Upload, form: Form | None) -> int | None:
+    """Of a raw upload, or of the only file of a form; None where it cannot be read. May read a disk."""
+    if form is None:
+        return duration_ms(upload.read_at, upload.size)
+    if len(form.files) != 1:
+        return None
+    file = form.files[0]
+
+    def read_at(offset: int, length: int) -> bytes:
+        return upload.read_at(file.offset + offset, max(0, min(length, file.size - offset)))
+
+    return duration_ms(read_at, file.size)
 
 
 def error_headers(error: QlaudError) -> list[tuple[bytes, bytes]]:

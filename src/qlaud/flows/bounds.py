@@ -42,6 +42,7 @@ def bound_of(
     tool = demand.unbounded_tool
     if tool is None and call.provider_tools and not all(_has(route, MAX_TOOL_CALLS) for route in routes):
         tool = call.provider_tools[0]
+    thinks = demand.max_output != 0  # 0: speech, pictures, pages have no output of text
     base = slope = beyond = 0
     for route in routes:
         if route.card is None:
@@ -50,7 +51,8 @@ def bound_of(
             worst = route.card.worst(demand, context_window=window, markup_bp=markup_bp)
         except NotPriced:
             return Bound(None, tool)
-        more = MOST_THOUGHT_TOKENS if is_loose(route) and not _sends_whole_limit(route, wire_name) else 0
+        is_beyond = thinks and is_loose(route) and not _sends_whole_limit(route, wire_name)
+        more = MOST_THOUGHT_TOKENS if is_beyond else 0
         base = max(base, worst.base_picos + more * worst.slope_picos)
         slope, beyond = max(slope, worst.slope_picos), max(beyond, more)
     return Bound(Worst(base, slope, markup_bp), tool, beyond)

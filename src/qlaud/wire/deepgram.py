@@ -14,9 +14,9 @@ from qlaud.core.usage import EMPTY, AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire.audio_upload import LEAST_MS, MS_PER_S, held_ms, likely_ms
 from qlaud.wire.body import read_body, read_text
 from qlaud.wire.counts import Fields, count, first_object, nested, number, read_fields
-from qlaud.wire.live_audio import SAMPLE_BYTES
 from qlaud.wire.live_gauge import millis
 from qlaud.wire.live_query import Query
+from qlaud.wire.media import raw_byte_rate
 from qlaud.wire.taps import BodyTap
 from qlaud.wire.types import ANSWERED, AnswerHead, Asked, ModelCall, Tap
 from qlaud.wire.unit_wire import Terms, UnitWire, WholeReading, unit_call
@@ -170,13 +170,16 @@ def _is_on(query: Query, name: str) -> bool:
 
 def _channels(query: Query, unknown: int) -> int:
     """How many channels raw sound has: its sender says it. What else has, stands in the sound."""
-    return query.number(CHANNELS, 1) if query.text("encoding") in SAMPLE_BYTES else unknown
+    return query.number(CHANNELS, 1) if _raw_rate(query) is not None else unknown
 
 
 def _raw_ms(query: Query, size: int) -> int | None:
     """What raw sound plays, None for sound in a container."""
-    sample = SAMPLE_BYTES.get(query.text("encoding"))
-    if sample is None or not size:
-        return None
-    bytes_per_s = query.number("sample_rate", RAW_RATE) * sample * query.number(CHANNELS, 1)
-    return -(-size * MS_PER_S // bytes_per_s)
+    bytes_per_s = _raw_rate(query)
+    return None if bytes_per_s is None or not size else -(-size * MS_PER_S // bytes_per_s)
+
+
+def _raw_rate(query: Query) -> int | None:
+    return raw_byte_rate(
+        query.text("encoding"), query.number("sample_rate", RAW_RATE), query.number(CHANNELS, 1)
+    )

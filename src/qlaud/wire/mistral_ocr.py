@@ -34,12 +34,13 @@ class MistralOcrWire(UnitWire):
         """What is to be read, by which model. Raises InvalidJson or BadRequest."""
         members = read_body(asked.body)
         grade = ANNOTATED if any(not is_null(members.get(name)) for name in ANNOTATIONS) else ""
-        most = _most_pages(members)
+        document = read_object(members, "document") or {}
+        most = _most_pages(members, document)
         return unit_call(
             read_text(members, "model") or asked.model,
             {"pages": most},
             Usage(pages=most, grade=grade),
-            terms=Terms(grade=grade),
+            terms=Terms(grade=grade, account_resource="file_id" if "file_id" in document else None),
         )
 
     def tap(self, call: ModelCall, *, strip_usage: bool, head: AnswerHead = ANSWERED) -> Tap:
@@ -72,12 +73,11 @@ class OcrReading(WholeReading):
         return AtLeast(Usage(pages=self._seen or self.expected.pages, grade=grade))
 
 
-def _most_pages(members: Members) -> int:
+def _most_pages(members: Members, document: Members) -> int:
     """How many pages may be billed: those that are picked, of a picture one, else as many as a document may have."""
     picked = members.get("pages")
     if picked is not None and not is_null(picked):
         return min(_picked(members, picked), MOST_PAGES)
-    document = read_object(members, "document") or {}
     if "image_url" not in document or document.keys() - {"type", "image_url"}:
         return MOST_PAGES
     return 1 if _PICTURE.match(bytes(memoryview(document["image_url"])[:MOST_HEAD])) else MOST_PAGES

@@ -49,7 +49,12 @@ class TranscriptionWire(UnitWire):
             {"audio_ms": most_ms},
             Usage(audio_ms=played_ms, instead=tokens),
             stream=form.flag("stream"),
-            terms=Terms(self.model_field, input_tokens=text, instead=most_tokens),
+            terms=Terms(
+                self.model_field,
+                input_tokens=text,
+                instead=most_tokens,
+                account_resource="file_id" if "file_id" in form.fields else None,
+            ),
         )
 
     def tap(self, call: ModelCall, *, strip_usage: bool, head: AnswerHead = ANSWERED) -> Tap:

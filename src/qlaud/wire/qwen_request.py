@@ -75,6 +75,7 @@ def read_call(asked: Asked) -> ModelCall:
         ),
         wants_usage=True,
         limit_fields=(LIMIT,) if limit is not None else (),
+        account_resource="fileid" if b"fileid://" in asked.body or "file_ids" in given else None,
     )
 
 

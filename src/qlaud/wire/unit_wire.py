@@ -30,6 +30,7 @@ class Terms(Struct, frozen=True, gc=False):
     grade: str = ""
     unbounded: str | None = None
     """What makes the cost boundless."""
+    account_resource: str | None = None
 
 
 USUAL = Terms()
@@ -85,6 +86,7 @@ def unit_call(
         ),
         wants_usage=True,
         model_field=terms.model_field,
+        account_resource=terms.account_resource,
         expected=expected,
     )
 

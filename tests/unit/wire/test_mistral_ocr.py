@@ -75,6 +75,11 @@ def test_what_only_says_that_it_is_a_picture_is_held_for_as_a_document(document:
     assert read(document=document).demand.most == {"pages": MOST_PAGES}
 
 
+def test_a_file_of_the_operators_account_is_named() -> None:
+    assert read(document={"type": "file", "file_id": "f-1"}).account_resource == "file_id"
+    assert read(document=PDF).account_resource is None
+
+
 def test_pages_that_stand_twice_are_refused() -> None:
     with pytest.raises(BadRequest, match="stands twice"):
         WIRE.read_call(Asked(body=b'{"model":"m","pages":[0],"pages":[0,1,2]}'))

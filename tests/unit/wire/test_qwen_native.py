@@ -80,6 +80,12 @@ def test_input_that_is_not_in_the_body_counts_as_the_whole_context(given: object
     assert read(body(given)).demand.whole_context
 
 
+def test_a_file_of_the_operators_account_is_named() -> None:
+    assert read(body({"messages": [{"role": "system", "content": "fileid://file-1"}]})).account_resource
+    assert read(body({"messages": HELLO["messages"], "file_ids": ["file-1"]})).account_resource
+    assert read(body()).account_resource is None
+
+
 def test_a_picture_counts_as_many_tokens_as_one_may_have_and_not_as_text() -> None:
     url = "data:image/png;base64," + "A" * 90_000
     inline = body({"messages": [{"role": "user", "content": [{"text": "what?"}, {"image": url}]}]})

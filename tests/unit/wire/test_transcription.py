@@ -78,6 +78,11 @@ def test_a_body_that_is_no_form_is_refused(wire: str) -> None:
         WIRES[wire].read_call(Asked(body=b'{"model":"m"}'))
 
 
+def test_a_file_of_the_operators_account_is_named() -> None:
+    call = WIRES["openai_transcription"].read_call(asked(form(0, model="m", file_id="f-1")))
+    assert (call.account_resource, call.demand.most) == ("file_id", {"audio_ms": FOUR_HOURS_MS})
+
+
 def test_a_model_that_stands_twice_is_refused_for_either_might_be_called() -> None:
     twice = Form({"model": (b"whisper-1", b"gpt-4o-transcribe")}, {}, (), b"b", 0)
     with pytest.raises(BadRequest, match="twice"):
