@@ -34,6 +34,8 @@ logger = logging.getLogger("qlaud.live")
 
 SILENT_SLICES = 4
 """So often a hold grows without word from the provider; then what was sent is settled by count, and the key read."""
+EASED_AT = 2
+"""A hold larger than so many times the need is made smaller."""
 SWITCHING = 101
 """The status of a session's events: what its handshake was answered with."""
 
@@ -87,6 +89,15 @@ class Strand:
                 self._moving = asyncio.create_task(self._move())
                 self._moving.add_done_callback(self._moved)
             await asyncio.shield(self._moving)
+
+    async def ease(self) -> None:
+        """Give back what is held far beyond need: the caller has lowered what a response may cost."""
+        if self._moving is None and self._hold is not None:
+            wanted = self._price(ahead=True)
+            if self._hold.amount_micros > EASED_AT * wanted:
+                self._moving = asyncio.create_task(self._shrink(self._hold, wanted))
+                self._moving.add_done_callback(self._moved)
+                await asyncio.shield(self._moving)
 
     async def end(self, *, clean: bool, status: int = SWITCHING) -> None:
         """Settle what is left. Returns when all slices are settled, durably."""
@@ -143,6 +154,11 @@ class Strand:
             await self._turn(hold, everything=True)
         else:
             raise SessionOutOfMoney
+
+    async def _shrink(self, hold: Hold, wanted: Micros) -> None:
+        less = Micros(wanted - hold.amount_micros)
+        if await self._calls.extend(hold, add_micros=less, add_output=0):
+            self._hold = self._last = replace(hold, amount_micros=wanted)
 
     async def _turn(self, hold: Hold, *, everything: bool) -> None:
         """The slice is over: settle it, and take the next in the same breath."""

@@ -190,6 +190,7 @@ class Session:
             self._told.clear()
             self._pass_time()
             await self._cover()
+            await self._strand.ease()
 
     async def _cover(self) -> None:
         """Return when the money of everything offered and begun is held."""

@@ -101,13 +101,25 @@ def test_one_response_is_held_while_it_may_begin_by_itself(gateway: Gateway, pro
     provider.script(created(alone=True, limit=200), Await(1), begun("r1"), gate, Close())
     with dial(gateway, REALTIME, key=key.secret) as socket:
         assert socket.recv(20)
-        # Before the session has said its limit, one response of the most the model can is held.
-        assert gateway.key(key)["held_micros"] > 4096 * 64
+        assert gateway.key(key)["held_micros"] > 200 * 64
         socket.send(audio(100))
         assert socket.recv(20) == begun("r1")
         gate.open()
         rest(socket)
     gateway.wait_settled(key, 1)
+
+
+def test_what_a_session_will_never_need_is_given_back(gateway: Gateway, provider: FakeLive) -> None:
+    key = gateway.mint(max_spend_usd=1)
+    gate = Gate()
+    provider.script(created(alone=True, limit=100), gate, Close())
+    with dial(gateway, REALTIME, key=key.secret) as socket:
+        assert socket.recv(20)
+        until(lambda: gateway.key(key)["held_micros"] < 50_000, "the hold is that of 100 tokens of audio")
+        assert gateway.key(key)["held_micros"] > 100 * 64
+        gate.open()
+        rest(socket)
+    assert gateway.wait_settled(key, 1)["cost_micros"] == 0
 
 
 def test_a_session_that_may_answer_more_than_the_cap_is_refused(gateway: Gateway, provider: FakeLive) -> None:
