@@ -71,7 +71,8 @@ class AnthropicReading:
         self._served_model = ""
 
     def plain(self, events: bytes) -> bool:
-        if b'"message_' in events or b"block_st" in events or b'"error"' in events:
+        at = events.rfind  # finds nothing in half the time of `in`
+        if at(b'"message_') >= 0 or at(b"block_st") >= 0 or at(b'"error"') >= 0:
             return False
         self._count(events)
         return True
@@ -137,8 +138,9 @@ class AnthropicReading:
     def _count(self, events: bytes) -> None:
         """Count the content of deltas. Text alone, the commonest; anything else by a slower search."""
         deltas, size = strings_after(events, b'"text":"')
-        if not deltas or b'"thinking_delta"' in events or b'"input_json_delta"' in events:
-            if b"content_block_delta" not in events:
+        at = events.rfind
+        if not deltas or at(b'"thinking_delta"') >= 0 or at(b'"input_json_delta"') >= 0:
+            if at(b"content_block_delta") < 0:
                 return
             deltas, size = strings_matching(events, _CONTENT)
         if deltas:

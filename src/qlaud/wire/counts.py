@@ -143,14 +143,15 @@ def last_number(text: bytes, name: str) -> str:
 def strings_after(text: bytes, key: bytes) -> tuple[int, int]:
     """How many JSON strings that are not empty follow `key` (which ends with their quote), and their bytes."""
     strings = total = 0
-    at = text.find(key)
+    size = len(key)
+    at = text.rfind(key)
     while at >= 0:
-        at += len(key)
-        end = _end_of_string(text, at)
-        if end > at:
+        begin = at + size
+        end = _end_of_string(text, begin)
+        if end > begin:
             strings += 1
-            total += end - at
-        at = text.find(key, end)
+            total += end - begin
+        at = text.rfind(key, 0, at)
     return strings, total
 
 
@@ -167,6 +168,9 @@ def strings_matching(text: bytes, key: re.Pattern[bytes]) -> tuple[int, int]:
 
 
 def _end_of_string(text: bytes, at: int) -> int:
+    end = text.find(b'"', at)
+    if end >= 0 and text.find(b"\\", at, end) < 0:
+        return end
     found = _STRING.match(text, at)
     return found.end() if found else at
 

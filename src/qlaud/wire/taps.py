@@ -8,7 +8,7 @@ few substring searches and no object: that is the path of nearly every chunk. Ma
 from typing import Protocol
 
 from qlaud.core.usage import Metered, Nothing
-from qlaud.wire.sse import event_data, split_events
+from qlaud.wire.sse import event_data, split_events, whole_until
 from qlaud.wire.types import AnswerHead, ModelCall, Tap
 
 EVENT_KEEP_BYTES = 64 * 1024
@@ -88,7 +88,7 @@ class StreamTap:
     def feed(self, chunk: bytes) -> bytes:
         if not self._carry and chunk.endswith(ENDS) and self._reading.plain(chunk):
             return chunk
-        return self._feed_slowly(chunk)
+        return self._feed_plain(chunk) or self._feed_slowly(chunk)
 
     def finish(self) -> bytes:
         carry, loose = self._carry, self._loose
@@ -106,6 +106,22 @@ class StreamTap:
 
     def outcome(self, *, input_bound: int) -> Metered:
         return self._reading.outcome(input_bound=input_bound)
+
+    def _feed_plain(self, chunk: bytes) -> bytes:
+        """What to relay of a chunk that cuts plain events and holds nothing else; b"" if it may hold more."""
+        if self._loose:
+            return b""
+        buffer = self._carry + chunk
+        end = whole_until(buffer)
+        rest = buffer[end:]
+        if not end or len(rest) > EVENT_KEEP_BYTES or not self._reading.plain(buffer[:end]):
+            return b""
+        self._carry = rest
+        if not self._strip:
+            self.at_boundary = not rest
+            return chunk
+        self.at_boundary = True
+        return buffer[:end]
 
     def _feed_slowly(self, chunk: bytes) -> bytes:
         carry, loose = self._carry, self._loose

@@ -211,6 +211,15 @@ def test_of_usage_on_every_chunk_the_last_one_counts() -> None:
     assert exact(meter) == Usage(input_tokens=7, output_tokens=40, served_model="m")
 
 
+def test_a_comment_behind_the_last_running_usage_does_not_hide_it() -> None:
+    meter = tap()
+    meter.feed(running(1))
+    meter.feed(running(3) + b": keep-alive\n\n")
+    broken = meter.outcome(input_bound=999)
+    assert isinstance(broken, AtLeast)
+    assert broken.usage.input_tokens == 7
+
+
 def test_a_usage_chunk_is_hidden_also_behind_chunks_that_carry_usage() -> None:
     final = chunk(choices=[], usage={"prompt_tokens": 7, "completion_tokens": 9})
     two = {"choices": [{"index": n, "delta": {"content": "a"}, "finish_reason": None} for n in range(2)]}
@@ -285,6 +294,7 @@ def test_minimax_ends_its_own_stream_with_the_whole_answer_which_is_not_counted_
     good = {"status_code": 0, "status_msg": ""}
     closing = chunk(object="chat.completion", choices=[whole], usage=zeros, base_resp=good)
     meter.feed(closing)
+    meter.feed(closing.replace(b',"base_resp":{"status_code":0,"status_msg":""}', b""))
     assert meter.output_floor == 2
     usage = {"prompt_tokens": 26, "completion_tokens": 3, "total_tokens": 29, "total_characters": 0}
     meter.feed(chunk(object="chat.completion", choices=[whole], usage=usage, base_resp=good))

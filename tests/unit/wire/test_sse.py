@@ -2,7 +2,7 @@
 
 import pytest
 
-from qlaud.wire.sse import event_data, split_events
+from qlaud.wire.sse import event_data, split_events, whole_until
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,26 @@ def test_events_end_with_an_empty_line(buffer: bytes, events: list[bytes], rest:
 )
 def test_data_is_the_data_lines_joined(event: bytes, data: bytes) -> None:
     assert event_data(event) == data
+
+
+@pytest.mark.parametrize(
+    ("buffer", "rest"),
+    [
+        (b"data: a\n\ndata: b\n\ndata: c", b"data: c"),
+        (b"data: a\n\n", b""),
+        (b"data: a\r\n\r\ndata: b\r\n\r\ndata: c\r\n", b"data: c\r\n"),
+        (b"data: a\r\n\r\ndata: b\r\n\r", b"data: b\r\n\r"),
+    ],
+)
+def test_the_end_of_the_last_whole_event_is_found_without_looking_at_the_others(
+    buffer: bytes, rest: bytes
+) -> None:
+    assert buffer[whole_until(buffer) :] == rest == split_events(buffer)[1]
+
+
+@pytest.mark.parametrize(
+    "buffer",
+    [b"", b"data: a\n", b"data: a\r\rdata: b", b"data: a\r\n\r\ndata: b\n\n", b"data: a\n\ndata: b\r\n"],
+)
+def test_line_ends_of_another_kind_take_a_closer_look(buffer: bytes) -> None:
+    assert whole_until(buffer) == 0
