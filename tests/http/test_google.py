@@ -428,3 +428,60 @@ def test_a_large_body_is_read_aside_and_passes_as_it_is(
     assert google_provider.last.body == body
     refused = ask(gateway, key, body[:-1])
     assert error_of(refused) == (400, "INVALID_ARGUMENT", "invalid_json")
+
+
+CHAT: dict[str, Any] = {"model": fake.MODEL, "messages": [{"role": "user", "content": "hi"}]}
+
+
+def ask_as_openai(gateway: Gateway, key: MintedKey, path: str, body: object) -> httpx.Response:
+    """A POST as OpenAI's SDK sends it."""
+    headers = {"authorization": f"Bearer {key.secret}"}
+    return httpx.post(gateway.origin + path, json=body, headers=headers, trust_env=False, timeout=20)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/google/v1beta/openai/chat/completions", "/v1beta/openai/chat/completions", "/v1/chat/completions"],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_openais_sdk_reaches_gemini_and_hidden_thoughts_are_billed(
+    gateway: Gateway, key: MintedKey, google_provider: FakeProvider, path: str, stream: bool
+) -> None:
+    answer = ask_as_openai(gateway, key, path, {**CHAT, "stream": stream})
+    assert answer.status_code == 200, answer.text
+    assert "Hello" in answer.text
+    call = google_provider.last
+    assert call.target == "/v1beta/openai/chat/completions"
+    assert call.header("authorization") == [f"Bearer {OPERATOR_KEYS['google']}"]
+    event = only_event(gateway, key)
+    assert (event["cost_micros"], event["output_tokens"], event["estimated"]) == (
+        fake.COMPATIBLE_COST_MICROS,
+        74,
+        False,
+    )
+
+
+def test_openais_embeddings_reach_gemini(
+    gateway: Gateway, key: MintedKey, google_provider: FakeProvider
+) -> None:
+    for path in ("/google/v1beta/openai/embeddings", "/v1/embeddings"):
+        answer = ask_as_openai(gateway, key, path, {"model": fake.EMBEDDER, "input": "hi"})
+        assert answer.json()["data"][0]["embedding"] == fake.EMBEDDING
+        assert google_provider.last.target == "/v1beta/openai/embeddings"
+    events = gateway.wait_settled(key, 2)["events"]
+    assert [one["cost_micros"] for one in events] == [fake.EMBEDDING_COST_MICROS] * 2
+
+
+def test_a_cache_of_the_operators_cannot_be_named_on_the_other_way_either(
+    gateway: Gateway, key: MintedKey, google_provider: FakeProvider
+) -> None:
+    extra = {"google": {"cached_content": "cachedContents/abc"}}
+    for fields in ({"extra_body": extra}, extra):
+        answer = ask_as_openai(gateway, key, "/v1beta/openai/chat/completions", {**CHAT, **fields})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_field")
+    assert google_provider.calls == []
+    thinking = {"extra_body": {"google": {"thinking_config": {"include_thoughts": True}}}}
+    assert (
+        ask_as_openai(gateway, key, "/v1beta/openai/chat/completions", {**CHAT, **thinking}).status_code
+        == 200
+    )

@@ -13,6 +13,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.support.fake_chat import Dialect
 from tests.support.fake_provider import (
     Answer,
     Call,
@@ -43,6 +44,21 @@ COST_MICROS = 3344
 FIRST_USAGE = {"promptTokenCount": 776, "cachedContentTokenCount": 512, "totalTokenCount": 776}
 """Of every chunk of a stream but the last."""
 
+HEADERS = (("server-timing", "gfet4t7; dur=1113"), ("x-gemini-service-tier", "standard"))
+COMPATIBLE = "/v1beta/openai/"
+CHAT = Dialect(
+    "google",
+    MODEL,
+    {"prompt_tokens": 35, "completion_tokens": 12, "total_tokens": 109},
+    paths=(f"{COMPATIBLE}chat/completions",),
+    told_at=("every",),
+    headers=HEADERS,
+    whole_tool_calls=True,
+)
+"""Thoughts are in the total alone."""
+COMPATIBLE_COST_MICROS = 719
+"""35 x 1.5 + (109 - 35) x 9 = 52.5 + 666 = 718.5, rounded up."""
+
 EMBEDDING = [0.25, -0.5, 0.125]
 EMBEDDING_COST_MICROS = 7
 """35 x 0.20."""
@@ -62,7 +78,6 @@ SPEECH_COST_MICROS = 3012
 
 STATUSES = {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED"}
 STATUSES |= {500: "INTERNAL", 503: "UNAVAILABLE"}
-HEADERS = (("server-timing", "gfet4t7; dur=1113"), ("x-gemini-service-tier", "standard"))
 PATH = re.compile(r"/(v1|v1beta|v1alpha)/models/([^/]+):(\w+)")
 
 
@@ -99,12 +114,18 @@ def speech_stream(*, gate: Gate | None = None) -> Answer:
 
 
 def _refuse(call: Call) -> Answer | None:
-    if call.header("x-goog-api-key") == [OPERATOR_KEYS["google"]] and "key" not in call.query:
+    """Google's own paths take the key in a header of theirs; those for OpenAI's SDK as that sends it."""
+    own, bearer = call.header("x-goog-api-key"), call.header("authorization")
+    given = (bearer, own) if call.path.startswith(COMPATIBLE) else (own, bearer)
+    wanted = f"Bearer {OPERATOR_KEYS['google']}" if given[0] is bearer else OPERATOR_KEYS["google"]
+    if given == ([wanted], []) and "key" not in call.query:
         return None
     return refusal(400, "API key not valid. Please pass a valid API key.")
 
 
 def _respond(call: Call) -> Answer:
+    if call.path.startswith(COMPATIBLE):
+        return _as_openai(call)
     found = PATH.fullmatch(call.path)
     if found is None:
         return refusal(404, f"no such path: {call.path}")
@@ -125,6 +146,16 @@ def _respond(call: Call) -> Answer:
         return answer_json(_spoken(), headers=HEADERS)
     parts = [_tool_part()] if _wants_tool(asked) else [{"text": TEXT}]
     return answer_json(_answer(parts, USAGE, "STOP"), headers=HEADERS)
+
+
+def _as_openai(call: Call) -> Answer:
+    """What Google answers to OpenAI's SDK."""
+    asked = call.json
+    if call.path == f"{COMPATIBLE}embeddings" and asked["model"] == EMBEDDER:
+        rows = [{"object": "embedding", "index": 0, "embedding": EMBEDDING}]
+        usage = {"prompt_tokens": 35, "total_tokens": 35}
+        return answer_json({"object": "list", "data": rows, "model": EMBEDDER, "usage": usage})
+    return CHAT.respond(call)
 
 
 def _streamed(call: Call) -> Answer:

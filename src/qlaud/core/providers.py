@@ -58,6 +58,8 @@ class Wire:
     """Its paths belong to this provider alone, so they are served without the prefix too."""
     jobs: "JobPaths | None" = None
     """Where jobs that its calls begin are asked for."""
+    is_bearer: bool = False
+    """Its paths take the key as `Authorization: Bearer`, whatever the provider's others take."""
 
     @property
     def all_paths(self) -> tuple[PathPattern, ...]:
@@ -127,6 +129,7 @@ class Provider:
     """Sent with every call unless the caller's own are forwarded."""
     quirks: frozenset[str] = frozenset()
     _auth: tuple[tuple[tuple[bytes, bytes], ...], ...] = field(init=False, repr=False, compare=False)
+    _bearer: tuple[tuple[tuple[bytes, bytes], ...], ...] = field(init=False, repr=False, compare=False)
     _targets: Mapping[tuple[str, bool], bytes] = field(init=False, repr=False, compare=False)
 
     @property
@@ -141,6 +144,8 @@ class Provider:
             values = (self.auth_format.format(key=key.reveal()).encode("latin-1") for key in self.api_keys)
             auth = [((name, value),) for value in values]
         object.__setattr__(self, "_auth", tuple(auth))
+        bearer = [((b"authorization", b"Bearer " + key.reveal().encode("latin-1")),) for key in self.api_keys]
+        object.__setattr__(self, "_bearer", tuple(bearer) or ((),))
         targets = {
             (name, is_stream): (self.base_path + paths[0].text).encode("ascii")
             for name, wire in self.wires.items()
@@ -149,9 +154,10 @@ class Provider:
         }
         object.__setattr__(self, "_targets", targets)
 
-    def auth_headers(self, number: int = 0) -> tuple[tuple[bytes, bytes], ...]:
-        """One of the keys as header pairs; empty when there is none."""
-        return self._auth[number]
+    def auth_headers(self, number: int = 0, *, wire: str = "") -> tuple[tuple[bytes, bytes], ...]:
+        """One of the keys as header pairs, as the paths of `wire` take it; empty when there is none."""
+        spoken = self.wires.get(wire)
+        return (self._bearer if spoken is not None and spoken.is_bearer else self._auth)[number]
 
     def target(self, wire: str, *, stream: bool = False) -> bytes:
         """The raw first path of a wire, or its first that streams. Raises KeyError for a wire it does not speak."""

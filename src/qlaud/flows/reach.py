@@ -129,7 +129,9 @@ def request_for(prepared: Prepared, route: Route, hold: Hold, *, key: int = 0) -
         origin=provider.origin,
         target=target(incoming, route, asked=call.model, name=name),
         headers=to_upstream(
-            incoming.headers, stream=call.stream, extra=(*provider.extra_headers, *provider.auth_headers(key))
+            incoming.headers,
+            stream=call.stream,
+            extra=(*provider.extra_headers, *provider.auth_headers(key, wire=incoming.wire_name)),
         ),
         body=body,
         content_length=length,

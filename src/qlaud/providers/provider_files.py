@@ -81,6 +81,7 @@ class WireFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     own: bool = False
     upload: UploadKind = ""
     jobs: JobsFile | None = None
+    bearer: bool = False
 
 
 class FreeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

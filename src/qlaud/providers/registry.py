@@ -104,6 +104,7 @@ def _wire(name: str, row: WireFile) -> Wire:
         is_own=row.own,
         upload=row.upload,
         jobs=_jobs(row.jobs) if row.jobs else None,
+        is_bearer=row.bearer,
     )
 
 

@@ -73,13 +73,14 @@ def read_call(body: bytes) -> ModelCall:
     _note_messages(found, members.get("messages"))
     tool_tokens = _note_tools(found, members)
     most, grade = _fees(found, members, model)
+    cache = _google_cache(members)
     options = json_body.read_object(members, "stream_options")
     return ModelCall(
         model=model,
         stream=json_body.read_flag(members, "stream"),
         demand=Demand(
             input_tokens=len(body) - found.image_bytes + found.images * image_tokens(model) + tool_tokens,
-            whole_context=found.whole_context or "web_searches" in most,
+            whole_context=found.whole_context or "web_searches" in most or cache is not None,
             candidates=json_body.read_whole(members, "n", least=1, most=MOST_CANDIDATES) or 1,
             # Both given: a host may go by either, so the larger one is what must be paid for.
             max_output=max(given.values(), default=None),
@@ -94,6 +95,7 @@ def read_call(body: bytes) -> ModelCall:
         wants_usage=options is not None and json_body.read_flag(options, "include_usage"),
         end_user=end_user(members),
         limit_fields=tuple(given),
+        account_resource=cache,
     )
 
 
@@ -167,6 +169,15 @@ def _search_context(members: Members) -> str:
     size = json_body.read_text(options, "search_context_size") or "low"
     kind = json_body.read_text(options, "search_type")
     return size if kind in (None, "fast") else f"{size}+{kind}"
+
+
+def _google_cache(members: Members) -> str | None:
+    """The member that may name a cache of the operator's account at Google."""
+    for name in ("extra_body", "google"):
+        value = bytes(members.get(name, b""))
+        if b"cached" in value or b"\\u00" in value:
+            return name
+    return None
 
 
 def _unbounded(members: Members, model: str) -> str | None:

@@ -8,6 +8,7 @@ from tests.e2e.sdk.trials.trial import TOOL_CALL, Cancel, Cost, Deed, Refusal, T
 from tests.support import (
     fake_cerebras,
     fake_deepseek,
+    fake_google,
     fake_groq,
     fake_minimax,
     fake_mistral,
@@ -81,6 +82,7 @@ TRIALS = [
         sdk=("openai", "node"),
         kinds=("BadRequestError", "APIError"),
     ),
+    chat(fake_google.CHAT, "/v1beta/openai", fake_google.COMPATIBLE_COST_MICROS),
     chat(fake_qwen.QWEN, "/compatible-mode/v1", fake_qwen.COST_MICROS),
     chat(fake_moonshot.MOONSHOT, "/v1", fake_moonshot.COST_MICROS),
     chat(fake_minimax.MINIMAX, "/v1", fake_minimax.COST_MICROS),
