@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.support import fake_anthropic
 from tests.support.fake_anthropic import compatible
-from tests.support.fake_chat import TEXT, Dialect
+from tests.support.fake_chat import TEXT, TOOL_ARGUMENTS, Dialect
 from tests.support.fake_provider import Answer, Call, FakeProvider, Gate, Part, answer_json, serve_provider
 from tests.support.fake_videos import Films
 from tests.support.gateway import OPERATOR_KEYS
@@ -83,9 +83,12 @@ def speech_stream(*, gate: Gate | None = None) -> Answer:
     return Answer(parts, content_type="text/event-stream; charset=utf-8", stream=True)
 
 
-def _native() -> dict[str, Any]:
-    message = {"role": "assistant", "content": TEXT}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+def _native(*, wants_tool: bool = False) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": TEXT}
+    if wants_tool:
+        call = {"id": "call_1", "type": "function", "function": {"name": "get", "arguments": TOOL_ARGUMENTS}}
+        message = {"role": "assistant", "content": "", "tool_calls": [call]}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if wants_tool else "stop"}
     return {
         **MINIMAX.frame("chat.completion"),
         "choices": [choice],
@@ -137,7 +140,9 @@ def _respond(call: Call) -> Answer:
     if call.path == "/anthropic/v1/messages":
         return compatible(asked, MINIMAX.model, MESSAGES_USAGE)
     if call.path == NATIVE:
-        return native_stream() if asked.get("stream") else answer_json(_native())
+        if asked.get("stream"):
+            return native_stream()
+        return answer_json(_native(wants_tool=bool(asked.get("tools"))))
     if call.path == "/v1/t2a_v2":
         return speech_stream() if asked.get("stream") else answer_json(_speech(SPEECH, 2))
     if call.path == "/v1/image_generation":

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from tests.e2e.sdk.trials.chat import TOOL
 from tests.e2e.sdk.trials.trial import Cancel, Deed, Refusal, Trial
 from tests.e2e.sdk.trials.voices import sound_of
 from tests.support import fake_cartesia, fake_minimax, fake_xai
@@ -65,6 +66,11 @@ NATIVE_STREAM = {
     **NATIVE,
     "body": {**NATIVE["body"], "stream": True},
     "show": ["choices", 0, "delta", "content"],
+}
+NATIVE_TOOL = {
+    **NATIVE,
+    "body": {**NATIVE["body"], "tools": [TOOL]},
+    "show": ["choices", 0, "message", "tool_calls", 0, "function", "name"],
 }
 SAY: dict[str, Any] = {
     "path": "/v1/t2a_v2",
@@ -129,6 +135,7 @@ TRIALS = [
         Deed("call", NATIVE, TEXT, COST),
         REFUSAL,
         stream=Deed("stream", NATIVE_STREAM, TEXT, COST),
+        tools=Deed("call", NATIVE_TOOL, "get", COST),
         cancel=Cancel(
             Deed("cancel", NATIVE_STREAM, "Hello", COST), lambda gate: fake_minimax.native_stream(gate=gate)
         ),
