@@ -78,7 +78,7 @@ def spoken_live(client: Any, args: dict[str, Any]) -> dict[str, Any]:
 
 def tell(error: Exception) -> dict[str, Any] | None:
     if not isinstance(error, ApiError):
-        return None
+        return lines.told_of_a_socket(error)
     return lines.told(error, status=error.status_code, body=error.body)
 
 

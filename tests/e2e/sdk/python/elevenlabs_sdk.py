@@ -1,11 +1,14 @@
 """ElevenLabs' SDK."""
 
+import asyncio
+import base64
 import io
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
 import lines
+from elevenlabs import AudioFormat, RealtimeEvents
 from elevenlabs.client import ElevenLabs
 from elevenlabs.core.api_error import ApiError
 
@@ -71,9 +74,27 @@ def designed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": client.text_to_voice.design(**args).previews[0].generated_voice_id}
 
 
+def listened(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """Sound by socket, committed, and the transcript."""
+    sound = lines.bytes_of(args, "sound")
+
+    async def listen() -> str:
+        heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        options = {"model_id": args["model"], "audio_format": AudioFormat.PCM_16000, "sample_rate": 16000}
+        socket = await client.speech_to_text.realtime.connect(options)
+        socket.on(RealtimeEvents.COMMITTED_TRANSCRIPT, lambda told: heard.set_result(told["text"]))
+        await socket.send({"audio_base_64": base64.b64encode(sound).decode()})
+        await socket.commit()
+        text = await asyncio.wait_for(heard, 20)
+        await socket.close()
+        return text
+
+    return {"shown": asyncio.run(listen())}
+
+
 def tell(error: Exception) -> dict[str, Any] | None:
     if not isinstance(error, ApiError):
-        return None
+        return lines.told_of_a_socket(error)
     return lines.told(error, status=error.status_code, body=error.body)
 
 
@@ -87,6 +108,7 @@ lines.serve(
         "timed_stream": streamed_timed,
         "cancel": cancelled,
         "transcribe": transcribed,
+        "listen_live": listened,
         "sound": sounded,
         "music": composed,
         "music_stream": composed_in_pieces,

@@ -87,6 +87,14 @@ def told(
     }
 
 
+def told_of_a_socket(error: Any) -> dict[str, Any] | None:
+    """What `websockets` raises, below these SDKs, where a handshake is refused; None for anything else."""
+    if type(error).__name__ != "InvalidStatus":
+        return None
+    answer = error.response
+    return told(error, status=answer.status_code, body=bytes(answer.body).decode())
+
+
 def told_by_stainless(error: Any) -> dict[str, Any]:
     """An exception of the SDKs that Stainless generates."""
     headers = error.response.headers if hasattr(error, "response") else {}

@@ -108,8 +108,29 @@ def film_left(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": client.videos.create(**args).status}
 
 
+def conversed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """A question by socket, and what is answered."""
+    words, kinds, tool = [], [], None
+    content = [{"type": "input_text", "text": args["text"]}]
+    with client.realtime.connect(model=args["model"]) as socket:
+        kinds.append(socket.recv().type)
+        socket.conversation.item.create(item={"type": "message", "role": "user", "content": content})
+        socket.response.create()
+        for event in socket:
+            kinds.append(event.type)
+            if event.type == "response.output_text.delta":
+                words.append(event.delta)
+            if event.type == "response.function_call_arguments.done":
+                tool = [event.name, json.loads(event.arguments)]
+            if event.type in args.get("until", ["response.done"]):
+                break
+    return {"shown": "".join(words), "kinds": kinds, "tool": tool}
+
+
 def tell(error: Exception) -> dict[str, Any] | None:
-    return lines.told_by_stainless(error) if isinstance(error, openai.APIError) else None
+    if isinstance(error, openai.APIError):
+        return lines.told_by_stainless(error)
+    return lines.told_of_a_socket(error)
 
 
 lines.note_httpx()
@@ -130,6 +151,7 @@ lines.serve(
         "transcribe": transcribed,
         "transcribe_stream": transcribed_in_events,
         "translate": translated,
+        "converse": conversed,
         "film": filmed,
         "film_left": film_left,
     },
