@@ -193,7 +193,8 @@ class Pump:
             body += decoder.decode(chunk)
         tap.feed(body)
         tap.finish()
-        charged = await self._settle(self._outcome(tap), response.status)
+        outcome = self._outcome(tap)  # a refusal costs what it tells itself, never an estimate
+        charged = await self._settle(outcome if isinstance(outcome, Exact) else Nothing(), response.status)
         error = provider_error(
             self._prepared.incoming.wire, self._route, response.status, response.headers, body
         )

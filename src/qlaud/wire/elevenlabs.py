@@ -21,6 +21,8 @@ MOST_CHANNELS = 5
 """Of a file whose channels are written down each by itself; the vendor takes no more."""
 EXTRAS = (("entity_detection", "entities"), ("keyterms", "keyterms"))
 """Options of a transcription that cost more, and their grades, in the order of the price list."""
+SAYS_NOTHING = frozenset((b"", b"null", b"[]"))
+"""How an option that is not wanted may be sent; SDK 2.78.0 for Python writes `null`."""
 CREDITS_PER_S = 100
 """The most that a second of sound costs. Effects of a stated length are 40, music, isolation and a changed voice
 about 17 to 30 (the vendor's help pages, seen 2026-11)."""
@@ -42,7 +44,7 @@ class ElevenLabsTranscriptionWire(UnitWire):
         """
         form = form_of(asked)
         channels = MOST_CHANNELS if form.flag("use_multi_channel") else 1
-        grade = "+".join(grade for name, grade in EXTRAS if form.fields.get(name))
+        grade = "+".join(grade for name, grade in EXTRAS if set(form.fields.get(name, ())) - SAYS_NOTHING)
         return unit_call(
             form.text("model_id") or asked.model,
             {"audio_ms": held_ms(asked) * channels},

@@ -70,7 +70,7 @@ def assert_billed(gateway: Gateway, key: MintedKey, deed: Deed) -> dict[str, Any
     (event,) = gateway.wait_settled(key, 1)["events"]
     assert event["cost_micros"] in deed.costs(event["created_at"]), event
     assert event["provider_cost_micros"] == event["cost_micros"]
-    assert (event["estimated"], event["status"]) == (False, 200)
+    assert (event["estimated"], event["status"]) == (deed.estimated, 200)
     assert {name: event[name] for name in deed.counts} == dict(deed.counts)
     return event
 
@@ -114,7 +114,7 @@ def test_the_vendors_error_is_the_sdks_own_exception_and_costs_nothing(
     assert (event["status"], event["cost_micros"]) == (trial.refusal.status, 0)
 
 
-@trials("cap")
+@trials("cap", lambda trial: trial.has_cap)
 def test_a_reached_cap_is_a_402_in_the_vendors_words_and_the_sdk_does_not_insist(
     gateway: Gateway, provider: FakeProvider, sdk: Do, trial: Trial
 ) -> None:

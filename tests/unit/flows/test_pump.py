@@ -342,6 +342,16 @@ def test_a_whole_answer_that_dies_is_an_error_if_nothing_was_relayed() -> None:
     assert settlement.cost_micros >= INPUT_BOUND
 
 
+@pytest.mark.parametrize("status", [400, 503])
+def test_a_refusal_that_looks_like_work_is_no_estimate(status: int) -> None:
+    async def play(stage: Stage) -> None:
+        await stage.answers(Head(status, b"text/event-stream"), START, DELTA, ENDS)
+        await stage.rest()
+
+    settlement = on_stage(play).ledger.only_settlement()
+    assert (settlement.cost_micros, settlement.status) == (0, status)
+
+
 def test_a_refusal_of_the_provider_is_free_and_keeps_its_words() -> None:
     refusal = b'{"type":"error","error":{"type":"invalid_request_error","message":"no such tool"}}'
 

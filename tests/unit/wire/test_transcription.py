@@ -144,6 +144,11 @@ def test_the_options_that_cost_more_are_the_grade() -> None:
     assert call.demand.grade == "entities+keyterms"
 
 
+def test_an_option_that_is_written_as_null_is_not_asked_for() -> None:
+    fields = form(model_id="scribe_v2", keyterms="null", entity_detection="")
+    assert WIRES["elevenlabs_transcription"].read_call(asked(fields, 1000)).demand.grade == ""
+
+
 def test_features_that_understand_the_text_are_held_for_by_the_token() -> None:
     most = listen("summarize=v2&topics=true&intents=false", media_ms=60_000).demand.most
     assert most["input_tokens"] == most["output_tokens"] == 2 * (60 * TOKENS_PER_S + FEATURE_TOKENS)

@@ -132,7 +132,13 @@ def media(sdk: Name) -> list[Trial]:
                 Deed("transcribe", tokens, transcript, token_cost),
                 Deed("transcribe", {**hear, "response_format": "verbose_json"}, transcript, duration_cost),
                 # Plain text tells no usage: the sound that was sent is 9 seconds long.
-                Deed("transcribe", {**hear, "response_format": "text"}, transcript + "\n", duration_cost),
+                Deed(
+                    "transcribe",
+                    {**hear, "response_format": "text"},
+                    transcript + "\n",
+                    duration_cost,
+                    estimated=True,
+                ),
             ),
         ),
     ]
@@ -160,7 +166,14 @@ def groq() -> list[Trial]:
         ),
         trial(
             "transcription",
-            Deed("transcribe", hear, fake_groq.TRANSCRIPT, fake_groq.TRANSCRIPTION_COST_MICROS),
+            Deed(
+                "transcribe",
+                hear,
+                fake_groq.TRANSCRIPT,
+                fake_groq.TRANSCRIPTION_COST_MICROS,
+                {"audio_seconds": 18},
+                estimated=True,
+            ),
         ),
     ]
 

@@ -25,6 +25,8 @@ class Deed:
     cost: Cost
     counts: Mapping[str, float] = field(default_factory=dict[str, float])
     """What the usage event must say besides."""
+    estimated: bool = False
+    """Whether the provider tells no usage, so that what was sent is measured instead."""
 
     def costs(self, at_ms: int) -> tuple[int, ...]:
         """What it may cost at that moment."""
@@ -73,6 +75,8 @@ class Trial:
     """A job that is begun and never asked for."""
     more: Sequence[Deed] = ()
     """Further deeds, each a call."""
+    has_cap: bool = True
+    """False where nothing bounds a call, so that keys with a cap may not make it at all."""
     warm_up: int = 0
     """Requests that the SDK makes by itself before a call."""
 

@@ -141,7 +141,7 @@ TRIALS = [
     ),
     credited("voice changing", Deed("change", CHANGE, ELEVENLABS_SPEECH, CREDITS)),
     credited("voice isolation", Deed("isolate", {"audio": sound_of(5)}, ELEVENLABS_SPEECH, CREDITS)),
-    credited("voice design", Deed("design", DESIGN, "v-2", CREDITS)),
+    credited("voice design", Deed("design", DESIGN, "v-2", CREDITS), has_cap=False),
     Trial(
         "deepgram",
         "text (analysis)",
