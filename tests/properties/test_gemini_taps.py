@@ -111,6 +111,11 @@ def as_array(chunks: list[Fields], *, compact: bool) -> bytes:
     return b"[" + b"\r\n,\r\n".join(dump(chunk, compact=compact).encode() for chunk in chunks) + b"\r\n]"
 
 
+def as_lines(chunks: list[Fields]) -> bytes:
+    """An array as Google writes it unless asked not to."""
+    return b"[" + b"\n,\r\n".join(json.dumps(chunk, indent=2).encode() for chunk in chunks) + b"\n]"
+
+
 def as_body(answer: Answer) -> bytes:
     parts = [part for parts, _ in answer.chunks for part in parts]
     candidate = {"content": {"parts": parts, "role": "model"}, "finishReason": "STOP", "index": 0}
@@ -142,13 +147,15 @@ def test_events_an_array_and_a_body_are_metered_alike(
     answer: Answer, cuts: list[int], ends: bytes, compact: bool
 ) -> None:
     chunks = as_chunks(answer)
+    lines = as_lines(chunks)
     events, array = as_events(chunks, compact=compact, ends=ends), as_array(chunks, compact=compact)
     told, from_events = meter(make_tap(EVENTS), events, cuts)
     listed, from_array = meter(make_tap(JSON), array, cuts)
+    written, from_lines = meter(make_tap(JSON), lines, cuts)
     _, from_body = meter(make_tap(JSON, stream=False), as_body(answer), cuts)
-    assert (told, listed) == (events, array)
+    assert (told, listed, written) == (events, array, lines)
     assert isinstance(from_body, Exact)
-    assert from_events == from_array == from_body
+    assert from_events == from_array == from_lines == from_body
     used = from_body.usage
     last = answer.usage
     assert used.prompt_tokens == last["promptTokenCount"] + last.get("toolUsePromptTokenCount", 0)

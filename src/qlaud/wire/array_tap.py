@@ -1,10 +1,11 @@
 """A tap over a JSON array that grows while its items are made: Gemini's streams without `alt=sse`.
 
 Each item is read as an event of a stream would be, so both forms are metered by one reading. Invariants as in `taps`:
-bytes are relayed as they come, memory is bounded, nothing a provider sends raises, and no byte is looked at twice.
+bytes are relayed as they come, memory is bounded, nothing a provider sends raises, and no byte is parsed twice.
 """
 
 import re
+from typing import Protocol
 
 import msgspec
 from msgspec import Raw
@@ -17,7 +18,21 @@ from qlaud.wire.types import Tap
 AROUND = b" \t\r\n"
 BETWEEN = b" \t\r\n,[]"
 _OUTSIDE = re.compile(rb'["{}\[\]]')
+_NEXT = re.compile(rb"\}\s*+,\s*+\{")
+"""What stands between two items, and may stand within one too."""
 _INSIDE = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+
+
+BEGUN_BYTES = 4096
+"""An item that has begun is waited for, up to this, before its strings and brackets are followed."""
+
+
+class ItemReading(Reading, Protocol):
+    """A reading that knows plain items of an array."""
+
+    def items(self, text: bytes, at: int) -> int:
+        """Where the items end that begin at `at` and hold nothing to parse; they are counted."""
+        ...
 
 
 class ArrayTap:
@@ -25,6 +40,7 @@ class ArrayTap:
 
     as_it_comes = True
     __slots__ = (
+        "_begun",
         "_depth",
         "_dropped",
         "_escaped",
@@ -36,8 +52,10 @@ class ArrayTap:
         "at_boundary",
     )
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: ItemReading) -> None:
         self._reading = reading
+        self._begun = b""
+        """The beginning of an item, not looked at yet."""
         self._depth = 0
         """Open brackets of the item that has begun; 0 between items."""
         self._in_string = self._escaped = False
@@ -66,12 +84,16 @@ class ArrayTap:
 
     def feed(self, chunk: bytes) -> bytes:
         self._last = chunk.rstrip(AROUND)[-1:] or self._last
-        if self._depth or self._in_string or not self._whole_items(chunk):
-            self._scan(chunk)
-        self.at_boundary = not (self._depth or self._in_string or self._last == b"]")
+        at = self._scan(chunk, 0) if self._depth or self._in_string else 0
+        if not (self._depth or self._in_string):
+            self._look(self._begun + chunk[at:])
+        self.at_boundary = not (self._begun or self._depth or self._in_string or self._last == b"]")
         return chunk
 
     def finish(self) -> bytes:
+        at = 0
+        while at < len(self._begun):
+            at = self._scan(self._begun, at)
         if self._dropped:
             self._end_item(b"")
         return b""
@@ -84,11 +106,27 @@ class ArrayTap:
         before = {b"": b"[", b"[": b"", b",": b""}.get(self._last, b",\r\n")
         return before + item + b"]"
 
+    def _look(self, text: bytes) -> None:
+        """Count the plain items and read the others; one that has only begun waits for the next chunk."""
+        self._begun = b""
+        at = self._reading.items(text, 0)
+        if at == len(text):
+            return
+        if text.rstrip(BETWEEN).endswith(b"}") and self._whole_items(text[at:]):
+            return
+        while len(text) - at > BEGUN_BYTES or _NEXT.search(text, at):
+            at = self._scan(text, at)
+            if at == len(text):
+                return
+            at = self._reading.items(text, at)
+        if text[at:].strip(BETWEEN):
+            self._begun = text[at:]
+
     def _whole_items(self, chunk: bytes) -> bool:
         """Read a chunk that consists of whole items, as nearly every one does. False if it is something else."""
         text = chunk.strip(BETWEEN)
         if not text:
-            return chunk.strip(AROUND) in (b"", b"[", b"]", b",", b"[]")
+            return True
         if text[:1] != b"{" or text[-1:] != b"}":
             return False
         try:
@@ -99,9 +137,9 @@ class ArrayTap:
             self._reading.event(bytes(item))
         return True
 
-    def _scan(self, chunk: bytes) -> None:
-        at = start = 0
-        size = len(chunk)
+    def _scan(self, chunk: bytes, at: int) -> int:
+        """Where the item ends that is open at `at` or begins behind it, read; the end of the chunk if it goes on."""
+        start, size = at, len(chunk)
         while at < size:
             if self._in_string:
                 at = self._through_string(chunk, at)
@@ -118,12 +156,14 @@ class ArrayTap:
                     self._depth -= 1
                     if not self._depth:
                         self._end_item(chunk[start:at])
+                        return at
             elif self._depth or mark == b"{":
                 if not self._depth:
                     start = at - 1
                 self._depth += 1
         if self._depth:
             self._keep(chunk[start:])
+        return size
 
     def _through_string(self, chunk: bytes, at: int) -> int:
         """Behind the string that is open at `at`, or the end of the chunk."""

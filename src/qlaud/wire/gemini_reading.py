@@ -24,17 +24,17 @@ from qlaud.wire.types import ANSWERED, AnswerHead, ModelCall
 NOTHING = Raw(b"")
 USAGE, CANDIDATES, THOUGHTS = "usageMetadata", "candidatesTokenCount", "thoughtsTokenCount"
 MOST_INDEXES = 128
-_ROLE = rb'"role": ?"model"'
-_PLAIN = re.compile(
-    rb'data: ?\{"candidates": ?\[\{"content": ?\{(?:'
-    + _ROLE
-    + rb', ?)?"parts": ?\[\{"text": ?"([^"\\]*+(?:\\.[^"\\]*+)*+)"\}\](?:, ?'
-    + _ROLE
-    + rb')?\}(?:, ?"index": ?0)?\}\], ?"usageMetadata": ?(\{[^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+\})'
-    rb'(?:, ?"(?:modelVersion|responseId)": ?"[^"\\]*+")*+\}[\r\n]+',
-    re.DOTALL,
+_SHAPE = (
+    rb'\{~"candidates":_\[~\{~"content":_\{~(?:"role":_"model"~,_)?"parts":_\[~\{~"text":_"([^"\\]*+(?:\\.[^"\\]*+)*+)"~'
+    rb'(,_"thought":_true~)?\}~\]~(?:,_"role":_"model"~)?\}~(?:,_"index":_0~)?\}~\]~'
+    rb',_"usageMetadata":_(\{[^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+\})~(?:,_"(?:modelVersion|responseId)":_"[^"\\]*+"~)*+\}'
 )
-"""The commonest event and nothing beside it: text of the first candidate, and a running usage."""
+"""The commonest chunk and nothing beside it: text of the first candidate, and a running usage. Between its marks are
+blanks where `_` stands, and where it is written in lines also where `~` does."""
+_LINE = _SHAPE.replace(b"_", b" ?").replace(b"~", b"")
+_EVENT = re.compile(rb"data: ?" + _LINE + rb"[\r\n]+", re.DOTALL)
+_ITEM = re.compile(rb"[\s,\[\]]*+" + _LINE, re.DOTALL)
+_INDENTED = re.compile(rb"[\s,\[\]]*+" + _SHAPE.replace(b"_", rb"\s*+").replace(b"~", rb"\s*+"), re.DOTALL)
 _CANDIDATES = re.compile(rb'"candidatesTokenCount": ?(\d{1,15})')
 _THOUGHTS = re.compile(rb'"thoughtsTokenCount": ?(\d{1,15})')
 _VERSION = re.compile(rb'"modelVersion": ?"([^"\\]{1,128})"')
@@ -98,21 +98,37 @@ class GeminiReading:
         self._work_seen = False
 
     def plain(self, events: bytes) -> bool:
-        found = _PLAIN.fullmatch(events) if self.model else None
-        if found is None:
+        found, at = _matches(_EVENT, events, 0)
+        if at < len(events) or not self.model:
             return False
-        text, usage = found.groups()
+        self._note_plain(found)
+        return True
+
+    def items(self, text: bytes, at: int) -> int:
+        """Where the items of an array end that begin at `at` and hold nothing to parse; they are counted."""
+        if not self.model:
+            return at
+        found, end = _matches(_ITEM, text, at)
+        if not found:
+            found, end = _matches(_INDENTED, text, at)
+        self._note_plain(found)
+        return end
+
+    def _note_plain(self, chunks: list[re.Match[bytes]]) -> None:
+        if not chunks:
+            return
         self.indexes.add(0)
         content = self._content
-        if text:
-            content.note_text(1, len(text))
-        self._pending = usage
-        if reported := _CANDIDATES.search(usage):
-            thoughts = _THOUGHTS.search(usage)
-            content.reported(int(reported[1]), int(thoughts[1]) if thoughts else 0)
+        for one in chunks:
+            words, thought, usage = one.groups()
+            if words:
+                content.note_text(1, len(words), is_thought=thought is not None)
+            self._pending = usage
+            spoken, mused = _CANDIDATES.search(usage), _THOUGHTS.search(usage)
+            if spoken or mused:
+                content.reported(int(spoken[1]) if spoken else 0, int(mused[1]) if mused else 0)
         self.output_floor = content.output_floor
         self.started = self.started or self.output_floor > 0
-        return True
 
     def event(self, text: bytes) -> bool:
         try:
@@ -223,6 +239,15 @@ class GeminiReading:
         """Parse the usage that was let by last."""
         if self._pending:
             self._usage, self._pending = read_fields(self._pending) or self._usage, b""
+
+
+def _matches(shape: re.Pattern[bytes], text: bytes, at: int) -> tuple[list[re.Match[bytes]], int]:
+    """One after another from `at` on, and where they end."""
+    found: list[re.Match[bytes]] = []
+    while one := shape.match(text, at):
+        found.append(one)
+        at = one.end()
+    return found, at
 
 
 def _word(text: Raw) -> str:

@@ -479,6 +479,26 @@ def test_an_array_may_be_cut_anywhere() -> None:
         assert tap.outcome(input_bound=1) == whole
 
 
+def test_the_first_item_of_an_array_is_read_before_the_next_one_is_whole() -> None:
+    for indent in (None, 2):
+        tap = tap_of(JSON)
+        first = json.dumps(chunk({"text": "word"}), indent=indent)
+        tap.feed(f'[{first}\n,\r\n{{"candidates": [{{"content"'.encode())
+        assert tap.started
+        assert not tap.at_boundary
+
+
+def test_thoughts_that_pass_unread_are_counted_until_usage_stands_for_them() -> None:
+    opening = chunk({"text": "why", "thought": True}, usageMetadata={"promptTokenCount": 5})
+    more = chunk({"text": "so what", "thought": True}, usageMetadata={"promptTokenCount": 5})
+    told = {"promptTokenCount": 5, "thoughtsTokenCount": 2}
+    for parts, output in (((opening, more), 10), ((opening, more, {**more, "usageMetadata": told}), 3)):
+        for tap, text in ((tap_of(), events(*parts)), (tap_of(JSON), array(*parts))):
+            found = run(tap, text)
+            assert isinstance(found, AtLeast)
+            assert found.usage.output_tokens == output
+
+
 @pytest.mark.parametrize(
     ("relayed", "before"),
     [(b"", b"["), (b"[", b""), (b"[ \r\n", b""), (b'[{"a":1}', b",\r\n"), (b'[{"a":1}\r\n,\r\n', b"")],
