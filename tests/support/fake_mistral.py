@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.support.fake_chat import Dialect
-from tests.support.fake_provider import Answer, Call, FakeProvider, answer_json, serve_provider
+from tests.support.fake_provider import Answer, Call, FakeProvider, Gate, answer_json, serve_provider
 
 
 def error(status: int, message: str, code: str | None) -> dict[str, Any]:
@@ -92,10 +92,26 @@ def transcription_stream() -> Answer:
     return events_of([(event["type"], event) for event in events])
 
 
-def events_of(events: list[tuple[Any, Any]]) -> Answer:
-    """A stream of named events."""
+def speech_stream(*, gate: Gate | None = None) -> Answer:
+    """Speech in two pieces; at `gate` it waits after the first."""
+    usage = {"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 3}
+    first, second = (base64.b64encode(half).decode() for half in (SPEECH[:500], SPEECH[500:]))
+    return events_of(
+        [
+            ("speech.audio.delta", {"type": "speech.audio.delta", "audio_data": first}),
+            ("speech.audio.delta", {"type": "speech.audio.delta", "audio_data": second}),
+            ("speech.audio.done", {"type": "speech.audio.done", "usage": usage}),
+        ],
+        gate=gate,
+    )
+
+
+def events_of(events: list[tuple[Any, Any]], *, gate: Gate | None = None) -> Answer:
+    """A stream of named events; at `gate` it waits after the first."""
     parts: list[Any] = []
-    for name, event in events:
+    for number, (name, event) in enumerate(events):
+        if number == 1 and gate is not None:
+            parts.append(gate)
         parts += [f"event: {name}\ndata: ".encode() + answer_json(event).parts[0] + b"\n\n"]
     return Answer(
         parts, content_type="text/event-stream; charset=utf-8", headers=MISTRAL.headers, stream=True
@@ -127,15 +143,7 @@ def _spoken(call: Call) -> Answer:
     asked = call.json
     audio = base64.b64encode(SPEECH).decode()
     if asked.get("stream"):
-        usage = {"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 3}
-        first, second = (base64.b64encode(half).decode() for half in (SPEECH[:500], SPEECH[500:]))
-        return events_of(
-            [
-                ("speech.audio.delta", {"type": "speech.audio.delta", "audio_data": first}),
-                ("speech.audio.delta", {"type": "speech.audio.delta", "audio_data": second}),
-                ("speech.audio.done", {"type": "speech.audio.done", "usage": usage}),
-            ]
-        )
+        return speech_stream()
     return answer_json({"audio_data": audio}, headers=MISTRAL.headers)
 
 

@@ -5,6 +5,7 @@ is in every frame. The costs are worked out by hand for qwen3.8-max: input 2, ca
 token; qwen-image-3.0 at 30000 a picture; qwen3-tts-flash at 10 a character.
 """
 
+import base64
 import json
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -80,6 +81,7 @@ EMBEDDING_COST_MICROS = 18
 PICTURE_COST_MICROS = 30_000
 SPEECH_COST_MICROS = 340
 """34 characters, as it counts them, x 10."""
+SPEECH = b"RIFF" + bytes(range(256)) * 4
 EMBEDDING = [0.25, -0.5, 0.125]
 
 
@@ -100,6 +102,20 @@ def native_stream(*, incremental: bool = True, wants_tool: bool = False, gate: G
         *([gate] if gate else []),
         _frame(2, messages[1], reason, NATIVE_USAGE),
     ]
+    return Answer(parts, content_type="text/event-stream;charset=UTF-8", stream=True)
+
+
+def speech_stream(*, gate: Gate | None = None) -> Answer:
+    """Speech in two pieces, and where it can be fetched as one; every frame tells what was used so far."""
+    pieces = [(SPEECH[:500], 20, ""), (SPEECH[500:], 34, ""), (b"", 34, "https://example.com/1.wav")]
+    parts: list[Part] = []
+    for number, (piece, characters, url) in enumerate(pieces):
+        if number == 1 and gate is not None:
+            parts.append(gate)
+        audio = {"data": base64.b64encode(piece).decode(), "url": url, "id": "a-1", "expires_at": 1790000000}
+        output = {"finish_reason": "stop" if url else "null", "audio": audio}
+        body = {"output": output, "usage": {"characters": characters}, "request_id": "r-1"}
+        parts.append(f"id:{number}\nevent:result\n:HTTP_STATUS/200\ndata:{json.dumps(body)}\n\n".encode())
     return Answer(parts, content_type="text/event-stream;charset=UTF-8", stream=True)
 
 
@@ -144,6 +160,8 @@ def _respond(call: Call) -> Answer:
         usage = {"output_image_count": 1, "output_width": 1024, "output_height": 1024, "input_image_count": 0}
         return _native(_output(message, "stop"), usage)
     if call.path == MULTIMODAL_PATH and asked["model"] == SPEAKER:
+        if call.header("x-dashscope-sse") == ["enable"]:
+            return speech_stream()
         audio = {"url": "https://example.com/1.wav", "data": "", "id": "a-1", "expires_at": 1790000000}
         return _native({"finish_reason": "stop", "audio": audio}, {"characters": 34})
     if call.path in (TEXT_PATH, MULTIMODAL_PATH):

@@ -1,5 +1,6 @@
 """Qwen's own SDK. It raises nothing: an error is an answer with another status."""
 
+import base64
 import json
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -71,6 +72,23 @@ def spoken(key: str, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": answer.output.audio["url"]}
 
 
+def sounds(key: str, args: dict[str, Any]) -> Any:
+    """The pieces of a speech."""
+    for answer in dashscope.MultiModalConversation.call(api_key=key, stream=True, **args):
+        yield base64.b64decode(checked(answer).output.audio["data"])
+
+
+def spoken_in_pieces(key: str, args: dict[str, Any]) -> dict[str, Any]:
+    return {"shown": lines.digest(sounds(key, args))}
+
+
+def speech_cancelled(key: str, args: dict[str, Any]) -> dict[str, Any]:
+    pieces = sounds(key, args)
+    first = next(pieces)
+    pieces.close()
+    return {"shown": len(first)}
+
+
 def filmed(key: str, args: dict[str, Any]) -> dict[str, Any]:
     """Begins a video and waits for it."""
     begun = checked(dashscope.VideoSynthesis.async_call(api_key=key, **args))
@@ -101,6 +119,8 @@ lines.serve(
         "embed": embedded,
         "image": painted,
         "speech": spoken,
+        "speech_stream": spoken_in_pieces,
+        "speech_cancel": speech_cancelled,
         "film": filmed,
         "film_left": film_left,
     },

@@ -37,10 +37,7 @@ def streamed_timed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
 
 
 def cancelled(client: Any, args: dict[str, Any]) -> dict[str, Any]:
-    sound = client.text_to_speech.stream(**args)
-    first = next(sound)
-    sound.close()
-    return {"shown": len(first)}
+    return first_of(client.text_to_speech.stream(**args))
 
 
 def transcribed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
@@ -49,25 +46,59 @@ def transcribed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": client.speech_to_text.convert(**{**args, "file": file}).text}
 
 
-def sounded(client: Any, args: dict[str, Any]) -> dict[str, Any]:
-    return {"shown": lines.digest(client.text_to_sound_effects.convert(**args))}
+def first_of(sound: Any) -> dict[str, Any]:
+    """The first piece of a sound, which is then left."""
+    first = next(sound)
+    sound.close()
+    return {"shown": len(first)}
 
 
-def composed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
-    return {"shown": lines.digest(client.music.compose(**args))}
+def sounds(client: Any, args: dict[str, Any]) -> Any:
+    return client.text_to_sound_effects.convert(**args)
 
 
-def composed_in_pieces(client: Any, args: dict[str, Any]) -> dict[str, Any]:
-    return {"shown": lines.digest(client.music.stream(**args))}
+def music(client: Any, args: dict[str, Any]) -> Any:
+    return client.music.compose(**args)
 
 
-def changed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
-    sound = lines.bytes_of(args, "audio")
-    return {"shown": lines.digest(client.speech_to_speech.convert(**{**args, "audio": sound}))}
+def streamed_music(client: Any, args: dict[str, Any]) -> Any:
+    return client.music.stream(**args)
 
 
-def isolated(client: Any, args: dict[str, Any]) -> dict[str, Any]:
-    return {"shown": lines.digest(client.audio_isolation.convert(audio=lines.bytes_of(args, "audio")))}
+def changed(client: Any, args: dict[str, Any]) -> Any:
+    return client.speech_to_speech.convert(**{**args, "audio": lines.bytes_of(args, "audio")})
+
+
+def streamed_change(client: Any, args: dict[str, Any]) -> Any:
+    return client.speech_to_speech.stream(**{**args, "audio": lines.bytes_of(args, "audio")})
+
+
+def isolated(client: Any, args: dict[str, Any]) -> Any:
+    return client.audio_isolation.convert(audio=lines.bytes_of(args, "audio"))
+
+
+def streamed_isolation(client: Any, args: dict[str, Any]) -> Any:
+    return client.audio_isolation.stream(audio=lines.bytes_of(args, "audio"))
+
+
+SOUNDS = {
+    "sound": sounds,
+    "music": music,
+    "music_stream": streamed_music,
+    "change": changed,
+    "change_stream": streamed_change,
+    "isolate": isolated,
+    "isolate_stream": streamed_isolation,
+}
+"""What answers with a sound, piece by piece."""
+
+
+def heard(name: str) -> lines.Deed:
+    return lambda client, args: {"shown": lines.digest(SOUNDS[name](client, args))}
+
+
+def left(name: str) -> lines.Deed:
+    return lambda client, args: first_of(SOUNDS[name](client, args))
 
 
 def designed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
@@ -109,11 +140,8 @@ lines.serve(
         "cancel": cancelled,
         "transcribe": transcribed,
         "listen_live": listened,
-        "sound": sounded,
-        "music": composed,
-        "music_stream": composed_in_pieces,
-        "change": changed,
-        "isolate": isolated,
+        **{name: heard(name) for name in SOUNDS},
+        **{f"{name}_cancel": left(name) for name in SOUNDS},
         "design": designed,
     },
     connect,

@@ -88,6 +88,13 @@ def spoken_in_pieces(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": lines.digest(base64.b64decode(piece) for piece in pieces)}
 
 
+def speech_cancelled(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    with client.audio.speech.complete(stream=True, **args) as stream:
+        for event in stream:
+            return {"shown": len(base64.b64decode(event.data.audio_data))}
+    raise AssertionError("a stream without a sound")
+
+
 def read(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": len(client.ocr.process(**args).pages)}
 
@@ -113,6 +120,7 @@ lines.serve(
         "transcribe_stream": transcribed_in_pieces,
         "speech": spoken,
         "speech_stream": spoken_in_pieces,
+        "speech_cancel": speech_cancelled,
         "ocr": read,
     },
     connect,

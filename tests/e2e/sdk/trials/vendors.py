@@ -81,6 +81,7 @@ PAINT = {
     "model": fake_qwen.PAINTER,
     "messages": [{"role": "user", "content": [{"text": "A pixel"}]}],
 }
+QWEN_SPEECH = hashlib.sha256(fake_qwen.SPEECH).hexdigest()
 TELL = {"model": fake_qwen.SPEAKER, "text": "Hello there.", "voice": "Cherry"}
 
 TRIALS = [
@@ -136,6 +137,11 @@ TRIALS = [
     qwen(
         "speech",
         Deed("speech", TELL, "https://example.com/1.wav", fake_qwen.SPEECH_COST_MICROS, {"characters": 34}),
+        stream=Deed("speech_stream", TELL, QWEN_SPEECH, fake_qwen.SPEECH_COST_MICROS, {"characters": 34}),
+        cancel=Cancel(
+            Deed("speech_cancel", TELL, 500, fake_qwen.SPEECH_COST_MICROS),
+            lambda gate: fake_qwen.speech_stream(gate=gate),
+        ),
     ),
     messages(
         "minimax",

@@ -126,21 +126,45 @@ def deepgram(sdk: Name, path: str) -> list[Trial]:
 
 
 CREDITS = fake_elevenlabs.CREDITS_COST_MICROS
+
+
+def left(name: str, args: dict[str, Any]) -> Cancel:
+    """A sound that is left in the middle."""
+    return Cancel(
+        Deed(name, args, 1024, CREDITS),
+        lambda gate: fake_elevenlabs.speech(credit=fake_elevenlabs.CREDITS, gate=gate),
+    )
+
+
 SOUND: dict[str, Any] = {"text": "A door", "duration_seconds": 5}
 MUSIC: dict[str, Any] = {"prompt": "A waltz", "music_length_ms": 10_000}
 CHANGE: dict[str, Any] = {"voice_id": fake_elevenlabs.VOICE, "audio": sound_of(5)}
+ISOLATE = {"audio": sound_of(5)}
 DESIGN = {"voice_description": "An old sailor, hoarse and slow", "text": "Hello there. " * 10}
 READ = {"request": {"text": "Hello there, says she."}, "summarize": "v2", "language": "en"}
 
 TRIALS = [
-    credited("sound effects", Deed("sound", SOUND, ELEVENLABS_SPEECH, CREDITS)),
+    credited(
+        "sound effects", Deed("sound", SOUND, ELEVENLABS_SPEECH, CREDITS), cancel=left("sound_cancel", SOUND)
+    ),
     credited(
         "music",
         Deed("music", MUSIC, ELEVENLABS_SPEECH, CREDITS),
         stream=Deed("music_stream", MUSIC, ELEVENLABS_SPEECH, CREDITS),
+        cancel=left("music_stream_cancel", MUSIC),
     ),
-    credited("voice changing", Deed("change", CHANGE, ELEVENLABS_SPEECH, CREDITS)),
-    credited("voice isolation", Deed("isolate", {"audio": sound_of(5)}, ELEVENLABS_SPEECH, CREDITS)),
+    credited(
+        "voice changing",
+        Deed("change", CHANGE, ELEVENLABS_SPEECH, CREDITS),
+        stream=Deed("change_stream", CHANGE, ELEVENLABS_SPEECH, CREDITS),
+        cancel=left("change_stream_cancel", CHANGE),
+    ),
+    credited(
+        "voice isolation",
+        Deed("isolate", ISOLATE, ELEVENLABS_SPEECH, CREDITS),
+        stream=Deed("isolate_stream", ISOLATE, ELEVENLABS_SPEECH, CREDITS),
+        cancel=left("isolate_stream_cancel", ISOLATE),
+    ),
     credited("voice design", Deed("design", DESIGN, "v-2", CREDITS), has_cap=False),
     Trial(
         "deepgram",
