@@ -108,6 +108,10 @@ TRIALS = [
         "speech",
         Deed("speech", SAY, SPEECH, fake_mistral.SPEECH_COST_MICROS, {"characters": 12}),
         stream=Deed("speech_stream", SAY, SPEECH_DIGEST, fake_mistral.SPEECH_COST_MICROS, {"characters": 12}),
+        cancel=Cancel(
+            Deed("speech_cancel", SAY, 500, fake_mistral.SPEECH_COST_MICROS),
+            lambda gate: fake_mistral.speech_stream(gate=gate),
+        ),
     ),
     mistral(
         "text (completion)",
