@@ -1,6 +1,7 @@
 """However a provider tells a session's usage, and whenever it is settled, the takes add up to the same total."""
 
 import json
+from decimal import ROUND_CEILING, Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from qlaud.core.usage import AtLeast, Exact, Metered
 from qlaud.wire.live import LiveTerms, Meter
 from qlaud.wire.live_deepgram import ListenMeter, SpeakMeter
 from qlaud.wire.live_elevenlabs import SpeechMeter
+from qlaud.wire.live_gauge import LONGEST_S, millis
 from qlaud.wire.live_openai import RealtimeMeter
 from qlaud.wire.live_time import TimeMeter
 
@@ -117,3 +119,14 @@ def test_every_response_is_settled_once_and_was_covered_while_it_ran(
     last = meter.end(clean=True)
     assert paid_in + amount(last, "input_tokens") == sum(told for told, _ in responses)
     assert paid_out + amount(last, "output_tokens") == sum(told for _, told in responses)
+
+
+@given(
+    st.floats(0, LONGEST_S)
+    | st.integers(0, LONGEST_S)
+    | st.integers(0, LONGEST_S * 1000).map(lambda ms: ms / 1000)
+    | st.integers(0, 10**12).map(lambda tenths: tenths / 10_000)
+)
+def test_seconds_are_milliseconds_rounded_up_by_the_digits_that_were_sent(seconds: float) -> None:
+    digits = Decimal(str(seconds)) * 1000
+    assert millis({"duration": seconds}, "duration") == int(digits.to_integral_value(ROUND_CEILING))

@@ -18,6 +18,7 @@ LARGEST_DOLLARS = 1_000_000
 """No single call costs more; a larger number is a mistake."""
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Everything the JSON reader raises on bytes of unknown origin."""
+STATUS, WELL = b'"status_code":', (b"0", b" 0")
 TRIES = 8
 """Places looked at from the end; a provider's own usage is at the first or second."""
 HEAD_BYTES = 64 * 1024
@@ -165,6 +166,16 @@ def strings_matching(text: bytes, key: re.Pattern[bytes]) -> tuple[int, int]:
             strings += 1
             total += end - at
     return strings, total
+
+
+def is_well(events: bytes) -> bool:
+    """Whether MiniMax says of all these events that all is well: every `status_code` is 0."""
+    at = events.rfind(STATUS)
+    while at >= 0:
+        if not events.startswith(WELL, at + len(STATUS)):
+            return False
+        at = events.rfind(STATUS, 0, at)
+    return True
 
 
 def _end_of_string(text: bytes, at: int) -> int:

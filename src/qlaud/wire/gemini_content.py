@@ -93,6 +93,20 @@ class GeminiContent:
             self._text_bytes += size
         self.output_floor = max(self.output_floor, self._counted)
 
+    def note_chunk(self, size: int, candidates: int, thoughts: int, *, is_thought: bool) -> None:
+        """Count one piece of text, and what the usage behind it stands for. In one step: nearly every chunk is this."""
+        if size:
+            self._counted += 1
+            if is_thought:
+                self._thought_bytes += size
+            else:
+                self.is_spoken = True
+                self._text_bytes += size
+            if self._counted > self.output_floor:
+                self.output_floor = self._counted
+        if candidates or thoughts:
+            self.reported(candidates, thoughts)
+
     def note_events(self, events: bytes) -> None:
         """Count the text in events that hold nothing else."""
         pieces, size = strings_matching(events, _TEXT)

@@ -63,6 +63,7 @@ class GeminiReading:
         "_content",
         "_ended",
         "_finished",
+        "_item",
         "_lookups",
         "_pending",
         "_tier",
@@ -95,6 +96,8 @@ class GeminiReading:
         """A usage newer than `_usage` that is not parsed yet."""
         self._tier = tier_word(head.header(b"x-gemini-service-tier").decode("latin-1"))
         self._lookups = Lookups()
+        self._item = _ITEM
+        """How items of an array are written."""
         self._work_seen = False
 
     def plain(self, events: bytes) -> bool:
@@ -108,9 +111,12 @@ class GeminiReading:
         """Where the items of an array end that begin at `at` and hold nothing to parse; they are counted."""
         if not self.model:
             return at
-        found, end = _matches(_ITEM, text, at)
+        found, end = _matches(self._item, text, at)
         if not found:
-            found, end = _matches(_INDENTED, text, at)
+            other = _INDENTED if self._item is _ITEM else _ITEM
+            found, end = _matches(other, text, at)
+            if found:
+                self._item = other
         self._note_plain(found)
         return end
 
@@ -121,12 +127,14 @@ class GeminiReading:
         content = self._content
         for one in chunks:
             words, thought, usage = one.groups()
-            if words:
-                content.note_text(1, len(words), is_thought=thought is not None)
-            self._pending = usage
             spoken, mused = _CANDIDATES.search(usage), _THOUGHTS.search(usage)
-            if spoken or mused:
-                content.reported(int(spoken[1]) if spoken else 0, int(mused[1]) if mused else 0)
+            content.note_chunk(
+                len(words),
+                int(spoken[1]) if spoken else 0,
+                int(mused[1]) if mused else 0,
+                is_thought=thought is not None,
+            )
+            self._pending = usage
         self.output_floor = content.output_floor
         self.started = self.started or self.output_floor > 0
 
@@ -244,7 +252,7 @@ class GeminiReading:
 def _matches(shape: re.Pattern[bytes], text: bytes, at: int) -> tuple[list[re.Match[bytes]], int]:
     """One after another from `at` on, and where they end."""
     found: list[re.Match[bytes]] = []
-    while one := shape.match(text, at):
+    while at < len(text) and (one := shape.match(text, at)):
         found.append(one)
         at = one.end()
     return found, at

@@ -38,8 +38,12 @@ class ImagesReading:
         self._work_seen = False
 
     def plain(self, events: bytes) -> bool:
-        """Every event is read: there are few."""
-        return False
+        """Pictures that are not done, which are content and nothing else."""
+        at = events.rfind  # finds nothing in half the time of `in`
+        if at(b'.partial_image"') < 0 or at(b'.completed"') >= 0 or at(b'"error"') >= 0:
+            return False
+        self._work_seen = self.started = True
+        return True
 
     def event(self, text: bytes) -> bool:
         fields = read_fields(text)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire.counts import count, number, read_fields, word
-from qlaud.wire.live import MS_PER_S, Frame, LiveTerms, Need, text_of
+from qlaud.wire.live import MS_PER_S, Frame, LiveTerms, Need, mentions, text_of
 from qlaud.wire.live_audio import SAMPLE_BYTES, AudioCount, ContainedAudio, RawAudio
 from qlaud.wire.live_gauge import Gauge, millis
 from qlaud.wire.live_query import Query
@@ -79,7 +79,7 @@ class ListenMeter:
 
     def seen(self, frame: Frame) -> bool:
         """Progress, or the whole duration."""
-        if isinstance(frame, bytes) or not any(name in frame for name in LISTENED):
+        if isinstance(frame, bytes) or not mentions(frame, LISTENED):
             return False
         fields = read_fields(frame.encode())
         if fields is None:

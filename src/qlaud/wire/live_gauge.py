@@ -67,4 +67,7 @@ def millis(fields: Fields, name: str) -> int | None:
         return None
     if not isfinite(value) or not 0 <= value <= LONGEST_S:
         return None
+    whole = round(value * 1000)
+    if whole / 1000 == value:  # no more than three places, so these are the digits that were sent
+        return whole
     return int((Decimal(str(value)) * 1000).to_integral_value(ROUND_CEILING))

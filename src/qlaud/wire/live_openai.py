@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire.counts import Fields, nested, read_fields, word
-from qlaud.wire.live import MS_PER_S, Frame, LiveTerms, Need, SecondMeter
+from qlaud.wire.live import MS_PER_S, Frame, LiveTerms, Need, SecondMeter, mentions
 from qlaud.wire.live_elevenlabs import sound_bytes
 from qlaud.wire.live_openai_reading import (
     TOKENS_PER_S,
@@ -128,7 +128,7 @@ class RealtimeMeter:
 
     def seen(self, frame: Frame) -> bool:
         """What the provider says of the session and of its responses."""
-        if isinstance(frame, bytes) or not any(name in frame for name in WATCHED):
+        if isinstance(frame, bytes) or not mentions(frame, WATCHED):
             return False
         fields = read_fields(frame.encode())
         if fields is None:

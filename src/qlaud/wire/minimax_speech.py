@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire.body import read_body, read_flag, read_text
-from qlaud.wire.counts import Fields, count, last_object, nested, number, read_fields
+from qlaud.wire.counts import Fields, count, is_well, last_object, nested, number, read_fields
 from qlaud.wire.taps import tap_for
 from qlaud.wire.types import ANSWERED, AnswerHead, Asked, ModelCall, Tap
 from qlaud.wire.unit_wire import UnitWire, unit_call
@@ -54,8 +54,8 @@ class MiniMaxSpeechReading:
         self.complete = False
 
     def plain(self, events: bytes) -> bool:
-        fine = events.count(b'"status_code":0') + events.count(b'"status_code": 0')
-        if b'"extra_info"' in events or b'"error"' in events or events.count(b'"status_code"') != fine:
+        at = events.rfind  # finds nothing in half the time of `in`
+        if at(b'"extra_info"') >= 0 or at(b'"error"') >= 0 or not is_well(events):
             return False
         self.started = self.started or b'"audio"' in events
         return True

@@ -8,6 +8,7 @@ from qlaud.core.usage import AtLeast, Exact, Metered, Nothing
 from qlaud.wire import openai_usage
 from qlaud.wire.counts import (
     Fields,
+    is_well,
     last_object,
     nested,
     number,
@@ -24,6 +25,9 @@ _CONTENT = re.compile(rb'"(?:%s|reasoning)": ?"' % _SPOKEN)
 """The strings that hold output, of every vendor's dialect."""
 _THOUGHT = re.compile(rb'"(?:%s|reasoning_content)": ?"' % _SPOKEN)
 """The same with the other name of thoughts: some servers send them under both, and they count once."""
+_OPENINGS = tuple(b'"%b":"' % name for name in (*_SPOKEN.split(b"|")[1:], b"reasoning"))
+_THOUGHT_OPENINGS = (*_OPENINGS[:-1], b'"reasoning_content":"')
+"""What stands before the strings of both but `content`, where no blank follows the colons."""
 _TYPED = re.compile(rb'"(?:text|arguments)": ?"')
 """The strings of typed chunks (Mistral)."""
 UNSAID = (b'"usage":null', b'"usage": null', b'"usage":{"total_tokens":0,')
@@ -83,7 +87,7 @@ class OpenAIReading:
         at, count = events.rfind, events.count  # `rfind` finds nothing in half the time of `in`
         if not self._first_seen or at(b'"error"') >= 0 or at(b"[DONE]") >= 0:
             return False
-        if at(b'"base_resp"') >= 0 and not _is_well(events):
+        if at(b'"base_resp"') >= 0 and (at(b'"chat.completion"') >= 0 or not is_well(events)):
             return False
         usages = count(b'"usage"')
         runs = False
@@ -198,8 +202,14 @@ class OpenAIReading:
         is_typed = at(b'"content":[') >= 0
         has_thoughts = at(b'"reasoning_content"') >= 0
         if not deltas or is_typed or has_thoughts or at(b'"reasoning":') >= 0 or at(b'"arguments"') >= 0:
-            key = _TYPED if is_typed else _THOUGHT if has_thoughts else _CONTENT
-            deltas, size = strings_matching(events, key)
+            if is_typed or at(b'": "') >= 0:
+                key = _TYPED if is_typed else _THOUGHT if has_thoughts else _CONTENT
+                deltas, size = strings_matching(events, key)
+            else:
+                for opening in _THOUGHT_OPENINGS if has_thoughts else _OPENINGS:
+                    if at(opening) >= 0:
+                        more, more_bytes = strings_after(events, opening)
+                        deltas, size = deltas + more, size + more_bytes
         if deltas:
             self.output_floor += deltas
             self.started = True
@@ -219,9 +229,3 @@ class OpenAIReading:
         self.output_floor = max(self.output_floor, reported)
         self._content_bytes = reported or self._content_bytes
         self._work_seen = True
-
-
-def _is_well(events: bytes) -> bool:
-    """Whether MiniMax says in all these chunks that all is well, and none of them is the whole answer again."""
-    said = events.count(b'"status_code":0') + events.count(b'"status_code": 0')
-    return said == events.count(b'"base_resp"') and events.rfind(b'"chat.completion"') < 0

@@ -52,7 +52,8 @@ def _boundary(buffer: bytes, at: int) -> int:
 def whole_until(buffer: bytes) -> int:
     """Where the last whole event of `buffer` ends: the rest holds none. 0 where that takes a closer look."""
     if b"\r" not in buffer:
-        return buffer.rfind(b"\n\n") + 2 if b"\n\n" in buffer else 0
+        end = buffer.rfind(b"\n\n") + 2
+        return end if end > 1 else 0
     end = buffer.rfind(b"\r\n\r\n") + 4
     return end if end > 3 and _boundary(buffer, end) < 0 else 0
 
