@@ -73,17 +73,17 @@ def gateway(
 @pytest.fixture
 def anthropic_provider(running_anthropic: FakeProvider) -> Iterator[FakeProvider]:
     """The provider without past; what is scripted must be asked for."""
-    yield from _fresh(running_anthropic)
+    yield from fresh(running_anthropic)
 
 
 @pytest.fixture
 def openai_provider(running_openai: FakeProvider) -> Iterator[FakeProvider]:
-    yield from _fresh(running_openai)
+    yield from fresh(running_openai)
 
 
 @pytest.fixture
 def google_provider(running_google: FakeProvider) -> Iterator[FakeProvider]:
-    yield from _fresh(running_google)
+    yield from fresh(running_google)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ async def differences(dsn: str) -> list[object]:
         await pool.aclose()
 
 
-def _fresh(provider: FakeProvider) -> Iterator[FakeProvider]:
+def fresh(provider: FakeProvider) -> Iterator[FakeProvider]:
     provider.calls.clear()
     provider.scripted.clear()
     yield provider
