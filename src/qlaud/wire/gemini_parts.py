@@ -37,6 +37,8 @@ TEXT_TYPES = frozenset(
         "yaml",
     )
 )
+CUTS = frozenset(("fps", "startOffset", "endOffset"))
+"""What may be said of a film without more of it being read than its frames and its sound."""
 _MEDIA_NAME = re.compile(rb'"(?:inlineData|inline_data|fileData|file_data|videoMetadata|video_metadata)"')
 
 
@@ -65,6 +67,12 @@ class _Part(msgspec.Struct, forbid_unknown_fields=True):
     video_metadata: Raw = NOTHING
     mediaResolution: Raw = NOTHING
     media_resolution: Raw = NOTHING
+    speechMetadata: Raw = NOTHING
+    speech_metadata: Raw = NOTHING
+    audioMetadata: Raw = NOTHING
+    audio_metadata: Raw = NOTHING
+    audioTranscription: Raw = NOTHING
+    audio_transcription: Raw = NOTHING
     partMetadata: Raw = NOTHING
     part_metadata: Raw = NOTHING
 
@@ -184,7 +192,10 @@ def _frames_per_s(film: Raw) -> float | None:
     """What `videoMetadata` asks for, 1 where it does not say, None where it cannot be read."""
     if not film:
         return 1.0
-    asked = by_camel(read_members(bytes(film), "`videoMetadata`"), "`videoMetadata`").get("fps")
+    fields = by_camel(read_members(bytes(film), "`videoMetadata`"), "`videoMetadata`")
+    if fields.keys() - CUTS:
+        return None
+    asked = fields.get("fps")
     return 1.0 if asked is None else msgspec.json.decode(asked, type=float)
 
 

@@ -39,6 +39,7 @@ KNOWN = frozenset(
         "model",
         "store",
         "labels",
+        "continuationToken",
     )
 )
 """Members whose cost is understood. Google refuses a name it does not know; one that we do not know may cost."""
@@ -66,6 +67,8 @@ def read_call(asked: Asked) -> GeminiCall:
         if name in fields:
             note_contents(sent, fields[name])
     tools = note_tools(sent, fields, asked.model)
+    if "continuationToken" in fields:  # goes on with an answer that Google still has
+        sent.whole_context = True
     if "cachedContent" in fields:
         sent.whole_context = True
         sent.resource = sent.resource or "cachedContent"

@@ -241,7 +241,14 @@ def test_a_film_is_bounded_by_its_frames() -> None:
     for fast in ({"videoMetadata": {"fps": 5}}, {"video_metadata": {"fps": 5.0, "startOffset": "1s"}}):
         assert media_tokens({**film, **fast}) >= 5 * 30 * 300
     assert media_tokens({**film, "videoMetadata": {"fps": 0.1}}) >= 30 * 300
-    for odd in ({"fps": "5"}, {"fps": 1000}, {"fps": -1}, {"fps": 1e400}, 5):
+    for odd in (
+        {"contentLayers": ["TRANSCRIPT"]},
+        {"fps": "5"},
+        {"fps": 1000},
+        {"fps": -1},
+        {"fps": 1e400},
+        5,
+    ):
         text = body(contents=user({**film, "videoMetadata": odd})).replace(b"Infinity", b"1e999")
         assert read_bytes(text).demand.whole_context
     twice = body(contents=user({**film, "videoMetadata": {"fps": 1}}))
@@ -261,6 +268,8 @@ def test_a_text_file_is_bounded_by_its_bytes(kind: str) -> None:
     "part",
     [
         {"newThing": {"pages": 900}},
+        {"text": "x", "mediaProcessing": "AGENTIC"},
+        {"text": "x", "documentMetadata": {}},
         {"inlineData": "text"},
         {"inlineData": {"mimeType": "image/png"}},
         {"inlineData": {"mimeType": "image/png", "data": "###"}},
@@ -363,6 +372,11 @@ def test_tools_that_are_paid_in_tokens_count_as_the_whole_context() -> None:
         )
     call = read(tools=[{"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/x"]}}])
     assert (call.demand.whole_context, call.account_resource) == (True, "fileSearch")
+
+
+def test_going_on_with_an_answer_counts_as_the_whole_context() -> None:
+    demand = read(continuationToken="opaque").demand
+    assert (demand.whole_context, demand.unbounded_tool) == (True, None)
 
 
 def test_hidden_prompts_of_tools_are_added() -> None:
