@@ -379,7 +379,7 @@ def test_counting_tokens_is_free_and_knows_aliases(gateway: Gateway, google_prov
         ("GET", "/google/v1beta/models/veo-3.1/operations/abc"),
         ("POST", "/google/v1beta/models/gemini-3.5-flash:batchGenerateContent"),
         ("POST", "/google/v1beta/tunedModels/mine:generateContent"),
-        ("POST", "/google/v1/interactions"),
+        ("GET", "/google/v1/interactions/v1_a"),
         ("POST", "/google/upload/v1beta/files"),
     ],
 )
@@ -485,3 +485,42 @@ def test_a_cache_of_the_operators_cannot_be_named_on_the_other_way_either(
         ask_as_openai(gateway, key, "/v1beta/openai/chat/completions", {**CHAT, **thinking}).status_code
         == 200
     )
+
+
+@pytest.mark.parametrize("base", ["/v1", "/v1beta", "/google/v1"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_interaction_is_billed_as_a_call_is(
+    gateway: Gateway, key: MintedKey, google_provider: FakeProvider, base: str, stream: bool
+) -> None:
+    config = {"max_output_tokens": 300}
+    body = {"model": fake.MODEL, "input": "hi", "stream": stream, "store": False, "generation_config": config}
+    answer = ask(gateway, key, body, f"{base}/interactions")
+    assert answer.status_code == 200, answer.text
+    assert answer.text.count("Hello") == 1
+    call = google_provider.last
+    assert (call.target, call.json) == (f"{base.removeprefix('/google')}/interactions", body)
+    event = only_event(gateway, key)
+    assert (event["cost_micros"], event["estimated"], event["surface"]) == (
+        fake.COST_MICROS,
+        False,
+        "interactions",
+    )
+
+
+def test_an_interaction_is_clamped_refused_and_kept_from_others(
+    gateway: Gateway, google_provider: FakeProvider
+) -> None:
+    ask_it = {"model": fake.MODEL, "input": "hi"}
+    broke = gateway.mint(max_spend_usd=0)
+    assert error_of(ask(gateway, broke, ask_it, "/v1/interactions")) == (
+        402,
+        "RESOURCE_EXHAUSTED",
+        "key_cap_exceeded",
+    )
+    key = gateway.mint(max_spend_usd="0.01")
+    others = ask(gateway, key, {**ask_it, "previous_interaction_id": "v1_b"}, "/v1/interactions")
+    assert error_of(others) == (400, "INVALID_ARGUMENT", "unsupported_field")
+    assert google_provider.calls == []
+    answer = ask(gateway, key, ask_it, "/v1/interactions")
+    applied = int(answer.headers["x-qlaud-max-tokens-applied"])
+    assert google_provider.last.json["generation_config"] == {"max_output_tokens": applied}

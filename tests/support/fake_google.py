@@ -59,6 +59,16 @@ CHAT = Dialect(
 COMPATIBLE_COST_MICROS = 719
 """35 x 1.5 + (109 - 35) x 9 = 52.5 + 666 = 718.5, rounded up."""
 
+INTERACTION_USAGE = {
+    "total_input_tokens": 776,
+    "total_cached_tokens": 512,
+    "total_output_tokens": 51,
+    "total_thought_tokens": 246,
+    "total_tool_use_tokens": 132,
+    "total_tokens": 1205,
+}
+"""As `USAGE`, so it costs `COST_MICROS`."""
+
 EMBEDDING = [0.25, -0.5, 0.125]
 EMBEDDING_COST_MICROS = 7
 """35 x 0.20."""
@@ -126,6 +136,8 @@ def _refuse(call: Call) -> Answer | None:
 def _respond(call: Call) -> Answer:
     if call.path.startswith(COMPATIBLE):
         return _as_openai(call)
+    if call.path in ("/v1/interactions", "/v1beta/interactions"):
+        return _interaction(call.json)
     found = PATH.fullmatch(call.path)
     if found is None:
         return refusal(404, f"no such path: {call.path}")
@@ -146,6 +158,34 @@ def _respond(call: Call) -> Answer:
         return answer_json(_spoken(), headers=HEADERS)
     parts = [_tool_part()] if _wants_tool(asked) else [{"text": TEXT}]
     return answer_json(_answer(parts, USAGE, "STOP"), headers=HEADERS)
+
+
+def _interaction(asked: Any) -> Answer:
+    """The Interactions API: the same answer in other words."""
+    if asked["model"] != MODEL:
+        return refusal(404, f"no such model: {asked['model']}")
+    step = {"type": "model_output", "content": [{"type": "text", "text": TEXT}]}
+    whole = {
+        "id": "v1_a",
+        "object": "interaction",
+        "model": MODEL,
+        "status": "completed",
+        "usage": INTERACTION_USAGE,
+    }
+    if not asked.get("stream"):
+        return answer_json({**whole, "steps": [step]}, headers=HEADERS)
+    begun = {"id": "v1_a", "object": "interaction", "model": MODEL, "status": "in_progress"}
+    told: list[dict[str, Any]] = [
+        {"event_type": "interaction.created", "interaction": begun},
+        {"event_type": "step.start", "index": 0, "step": {"type": "model_output"}},
+        *(
+            {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": word}}
+            for word in ("Hello", " there.")
+        ),
+        {"event_type": "step.stop", "index": 0},
+        {"event_type": "interaction.completed", "interaction": whole},
+    ]
+    return _events([f"event: {one['event_type']}\ndata: {json.dumps(one)}\n\n".encode() for one in told])
 
 
 def _as_openai(call: Call) -> Answer:

@@ -28,6 +28,7 @@ MODALITIES: dict[str, tuple[str, ...]] = {
     "mistral_fim": ("text (completion)",),
     "deepgram_read": ("text (analysis)",),
     "openai_embeddings": ("embeddings",),
+    "gemini_interactions": ("text (interactions)",),
     "gemini_embed": ("embeddings",),
     **dict.fromkeys(("openai_images", "openai_image_edits", "qwen_image", "minimax_image"), ("images",)),
     **dict.fromkeys(("openai_speech", "elevenlabs_speech", "deepgram_speak", "cartesia_speech"), ("speech",)),

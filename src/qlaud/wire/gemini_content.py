@@ -109,7 +109,11 @@ class GeminiContent:
 
     def note_events(self, events: bytes) -> None:
         """Count the text in events that hold nothing else."""
-        pieces, size = strings_matching(events, _TEXT)
+        self.note_matching(events, _TEXT)
+
+    def note_matching(self, events: bytes, key: re.Pattern[bytes]) -> None:
+        """Count the strings behind these keys."""
+        pieces, size = strings_matching(events, key)
         if pieces:
             self.note_text(pieces, size)
 

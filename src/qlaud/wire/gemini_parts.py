@@ -148,25 +148,38 @@ def _note_unknown(sent: Sent, text: bytes) -> None:
 
 
 def _note_file(sent: Sent, text: Raw) -> None:
-    sent.whole_context = True
     try:
         uri = read_text(by_camel(read_members(bytes(text), "`fileData`"), "`fileData`"), "fileUri") or ""
     except UNREADABLE:
         uri = ""
+    note_uri(sent, uri, "fileData")
+
+
+def note_uri(sent: Sent, uri: str, field: str) -> None:
+    """Add a file that stands elsewhere: on the web, or in the operator's account."""
+    sent.whole_context = True
     uri = uri.lower()
     if not uri.startswith("https://") or "googleapis" in uri:
-        sent.resource = "fileData"
+        sent.resource = field
 
 
 def _note_blob(sent: Sent, text: Raw, film: Raw) -> None:
     try:
         blob = by_camel(read_members(bytes(text), "`inlineData`"), "`inlineData`")
         kind = (read_text(blob, "mimeType") or "").lower()
-        data = blob.get("data", NOTHING)
-        tokens = _tokens(kind, memoryview(data), film)
-    except (*UNREADABLE, NoBase64):
+        frames = _frames_per_s(film)
+    except UNREADABLE:
+        sent.whole_context = True
+        return
+    note_media(sent, kind, blob.get("data", NOTHING), frames_per_s=frames)
+
+
+def note_media(sent: Sent, kind: str, data: Raw, *, frames_per_s: float | None = 1.0) -> None:
+    """Add one piece of media in base64, by its MIME type in lower case."""
+    try:
+        tokens = _tokens(kind, memoryview(data), frames_per_s)
+    except NoBase64:
         tokens = None
-        data = NOTHING
     if tokens is None:
         sent.whole_context = True
     elif tokens:
@@ -174,7 +187,7 @@ def _note_blob(sent: Sent, text: Raw, film: Raw) -> None:
         sent.media_tokens += tokens
 
 
-def _tokens(kind: str, data: memoryview, film: Raw) -> int | None:
+def _tokens(kind: str, data: memoryview, frames_per_s: float | None) -> int | None:
     """What it may cost beyond its bytes: 0 where they are more, None where nothing bounds it."""
     head = gemini_media.head_of(data)
     if kind.startswith("image/"):
@@ -182,8 +195,7 @@ def _tokens(kind: str, data: memoryview, film: Raw) -> int | None:
     if kind.startswith("audio/"):
         return gemini_media.sound_tokens(data)
     if kind.startswith("video/"):
-        frames = _frames_per_s(film)
-        return None if frames is None else gemini_media.film_tokens(data, frames)
+        return None if frames_per_s is None else gemini_media.film_tokens(data, frames_per_s)
     is_text = kind.startswith("text/") or kind in TEXT_TYPES
     return 0 if is_text and gemini_media.DOCUMENT not in head else None
 

@@ -72,7 +72,7 @@ def read_call(asked: Asked) -> GeminiCall:
     if "cachedContent" in fields:
         sent.whole_context = True
         sent.resource = sent.resource or "cachedContent"
-    makes = _makes(config, asked.model)
+    makes = answer_kind(bytes(config.get("responseModalities", b"")), asked.model)
     unknown = next((name for name in fields if name not in KNOWN), None)
     return GeminiCall(
         model=asked.model,
@@ -119,11 +119,10 @@ def _thinking_budget(config: Mapping[str, Raw]) -> int:
     return json_body.read_whole(thinking, "thinkingBudget", least=0) or 0
 
 
-def _makes(config: Mapping[str, Raw], model: str) -> str:
+def answer_kind(asked: bytes, model: str) -> str:
     """What the answer is to hold besides text: as asked, else as the model's name says."""
-    asked = bytes(config.get("responseModalities", b"")).upper()
     if asked:
-        return next((kind for kind in MEDIA if kind.encode() in asked), "")
+        return next((kind for kind in MEDIA if kind.encode() in asked.upper()), "")
     name = model.lower()
     if "image" in name or "banana" in name:
         return "IMAGE"

@@ -8,6 +8,7 @@ from qlaud.wire.elevenlabs import ElevenLabsCreditsWire, ElevenLabsTranscription
 from qlaud.wire.gemini import GeminiWire
 from qlaud.wire.gemini_count import GeminiCountWire
 from qlaud.wire.gemini_embed import GeminiEmbedWire
+from qlaud.wire.interactions import InteractionsWire
 from qlaud.wire.jobs import JobRule
 from qlaud.wire.minimax_chat import MiniMaxChatWire
 from qlaud.wire.minimax_speech import MiniMaxSpeechWire
@@ -34,6 +35,7 @@ WIRES: Mapping[str, Wire] = {
     "gemini_generate": GeminiWire(),
     "gemini_embed": GeminiEmbedWire(),
     "gemini_count": GeminiCountWire(),
+    "gemini_interactions": InteractionsWire(),
     "openai_video": OPENAI_VIDEO,
     "xai_video": XAI_VIDEO,
     "qwen_video": QWEN_VIDEO,

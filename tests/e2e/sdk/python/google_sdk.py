@@ -66,6 +66,16 @@ def speech_cancelled(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": len(first)}
 
 
+def interacted(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    answer = client.interactions.create(**args)
+    return {"shown": "".join(item.text for step in answer.steps for item in step.content)}
+
+
+def interaction_streamed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    told = list(client.interactions.create(**args, stream=True))
+    return {"shown": "".join(one.delta.text for one in told if one.event_type == "step.delta")}
+
+
 def counted(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": client.models.count_tokens(**args).total_tokens}
 
@@ -75,6 +85,8 @@ def listed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
 
 
 def tell(error: Exception) -> dict[str, Any] | None:
+    if hasattr(error, "status_code"):  # of an interaction
+        return lines.told(error, status=error.status_code, body=error.body)
     if not isinstance(error, errors.APIError):
         return None
     return lines.told(error, status=error.code, body=error.details)
@@ -92,6 +104,8 @@ lines.serve(
         "speech": made,
         "speech_stream": spoken,
         "speech_cancel": speech_cancelled,
+        "interact": interacted,
+        "interact_stream": interaction_streamed,
         "count": counted,
         "models": listed,
     },

@@ -74,7 +74,21 @@ SPEAK_CANCEL = Cancel(
 PYTHON: Name = ("google", "python")
 NODE: Name = ("google", "node")
 
+TALK: dict[str, Any] = {"model": fake.MODEL, "input": "Hello", "store": False}
+INTERACTIONS = Trial(
+    provider="google",
+    modality="text (interactions)",
+    sdk=PYTHON,
+    path="/google",
+    own_path="",
+    cap_kind="APIStatusError",
+    call=Deed("interact", TALK, fake.TEXT, fake.COST_MICROS),
+    stream=Deed("interact_stream", TALK, fake.TEXT, fake.COST_MICROS),
+    refusal=Refusal(fake.refusal(400, "as scripted"), 400, "APIStatusError"),
+)
+
 TRIALS = [
+    INTERACTIONS,
     text(PYTHON, ""),
     text(NODE, "/google"),
     other(PYTHON, "/google", "embeddings", EMBED),
