@@ -118,6 +118,8 @@ def _refuse(call: Call) -> Answer | None:
 
 def _respond(call: Call) -> Answer:
     path = call.target.partition("?")[0]
+    if call.method == "GET" and path.startswith("/v1/models"):
+        return _listed(path)
     if path == "/v1/responses":
         return RESPONSES.respond(call)
     if path in fake_openai_media.ANSWERS:
@@ -141,6 +143,15 @@ def _respond(call: Call) -> Answer:
         }
     whole = _completion(message, "tool_calls" if wants_tool else "stop", USAGE)
     return answer_json(whole, headers=HEADERS)
+
+
+def _listed(path: str) -> Answer:
+    model = {"id": MODEL, "object": "model", "created": 1790000000, "owned_by": "openai"}
+    if path == "/v1/models":
+        return answer_json({"object": "list", "data": [model]}, headers=HEADERS)
+    if path == f"/v1/models/{MODEL}":
+        return answer_json(model, headers=HEADERS)
+    return refusal(404, "no such model", "model_not_found")
 
 
 def _completion(message: dict[str, Any], finish_reason: str, usage: dict[str, Any]) -> dict[str, Any]:
