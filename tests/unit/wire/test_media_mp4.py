@@ -201,3 +201,79 @@ def test_packets_of_opus_in_fragments_are_looked_at() -> None:
 )
 def test_a_film_that_contradicts_itself_or_is_unknown_has_no_playing_time(file: bytes) -> None:
     assert played(file) is None
+
+
+SPEECH_60 = b"\x18".ljust(31, b"x")
+"""An Opus packet of 60 ms, as long as the one of 20 ms."""
+OPUS_FILM = FTYP + movie(track(OPUS_ENTRY, scale=48_000), box(b"mvex", full(b"trex", u32(1, 1, 7, 31, 0))))
+
+
+def test_a_fragment_may_name_where_its_packets_stand_and_how_long_they_are() -> None:
+    start = len(OPUS_FILM) + 8
+    sound = box(b"mdat", bytes(62), SPEECH_60 * 10, b"\x18" + bytes(61), bytes(40))
+    header = full(b"tfhd", u32(1), start.to_bytes(8), u32(1, 960, 31, 0), flags=0x3B)
+    runs = full(b"trun", u32(4, 62), flags=1) + full(b"trun", u32(6, 0), flags=4)
+    assert played(OPUS_FILM + sound + box(b"moof", box(b"traf", header, runs))) == 600
+    larger = full(b"tfhd", u32(1), start.to_bytes(8), u32(62), flags=0x11)
+    assert (
+        played(OPUS_FILM + sound + box(b"moof", box(b"traf", larger, full(b"trun", u32(5, 62), flags=1))))
+        == 300
+    )
+    without_base = full(b"tfhd", u32(1), flags=0)
+    moof = box(b"moof", box(b"traf", without_base, full(b"trun", u32(10, 0), flags=1)))
+    offset = len(moof) + 8 + 62
+    moof = box(b"moof", box(b"traf", without_base, full(b"trun", u32(10, offset), flags=1)))
+    assert played(OPUS_FILM + moof + sound) == 600
+
+
+def test_the_ticks_of_a_fragment_come_from_it_else_from_the_movie() -> None:
+    film = FTYP + movie(track(AAC_16K), box(b"mvex", full(b"trex", u32(1, 1, 32_000, 700, 0))))
+    run = full(b"trun", u32(2), flags=0)
+    for header, ms in (
+        (full(b"tfhd", u32(1)), 4000),
+        (full(b"tfhd", u32(1, 9, 16_000), flags=0x0A), 2000),
+        (full(b"tfhd", u32(1, 16_000, 700), flags=0x18), 2000),
+        (full(b"tfhd", u32(1, 16_000, 769), flags=0x18), None),
+        (full(b"tfhd", u32(1, 769), flags=0x10), None),
+        (full(b"tfhd", u32(2)), None),
+    ):
+        assert played(film + box(b"moof", box(b"traf", header, run))) == ms
+
+
+def test_the_time_of_a_fragment_may_be_wide() -> None:
+    header, run = full(b"tfhd", u32(1)), full(b"trun", u32(1, 1600, 100), flags=0x300)
+    moofs = [
+        box(b"moof", box(b"traf", header, full(b"tfdt", (2**40 + at).to_bytes(8), version=1), run))
+        for at in (0, 160_000)
+    ]
+    assert played(FTYP + movie(track(AAC_16K)) + b"".join(moofs)) == 10_100
+
+
+def test_one_run_of_chunks_may_stand_for_many() -> None:
+    start = len(FTYP) + 8
+    sound = box(b"mdat", (SPEECH_60 * 10 + bytes(50)) * 3 + OPUS_20 * 5)
+    offsets = [start, start + 360, start + 720, start + 1080]
+    tables = chunks_of([10, 10, 10, 5], offsets)
+    few = full(b"stsc", u32(2, 1, 10, 1, 4, 5, 1))
+    assert played(FTYP + sound + movie(track(OPUS_ENTRY, tables[0], tables[1], few, tables[3]))) == 1900
+    missing = full(b"stsc", u32(1, 1, 8, 1))
+    assert played(FTYP + sound + movie(track(OPUS_ENTRY, tables[0], tables[1], missing, tables[3]))) is None
+
+
+def test_two_descriptions_of_one_codec_play_as_the_slower() -> None:
+    both = full(b"stsd", u32(2), AAC_16K, sound_entry(b"mp4a", 0, esds(b"\x15\x88")))  # 8 kHz
+    one = full(b"stsd", u32(1), AAC_16K)
+
+    def described(description: bytes) -> bytes:
+        inner = box(b"minf", box(b"stbl", description, stts((10, 1)), stsz(10)))
+        return box(b"trak", full(b"tkhd", u32(0, 0, 1, 0, 0)), box(b"mdia", times(b"mdhd", 16_000, 0), inner))
+
+    assert played(m4a(described(one))) == 640
+    assert played(m4a(described(both))) == 1280
+    assert played(m4a(described(full(b"stsd", u32(2), AAC_16K, OPUS_ENTRY)))) is None
+
+
+def test_a_table_that_is_longer_than_its_box_is_not_believed() -> None:
+    header = full(b"tfhd", u32(1))
+    for run in (full(b"trun", u32(3), u32(100, 100), flags=0x200), full(b"trun", u32(2**30), flags=0)):
+        assert played(FTYP + movie(track(AAC_16K)) + box(b"moof", box(b"traf", header, run))) is None
