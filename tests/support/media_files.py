@@ -288,10 +288,16 @@ def cluster(time: int, *blocks: bytes, unknown: bool = False) -> bytes:
 
 
 def webm(
-    *parts: bytes, duration: float | None = None, tracks: Sequence[bytes] = (), unknown: bool = True
+    *parts: bytes,
+    duration: float | None = None,
+    tracks: Sequence[bytes] = (),
+    unknown: bool = True,
+    scale: int | None = 1_000_000,
 ) -> bytes:
-    told = [ebml(0x4489, struct.pack(">d", duration))] if duration is not None else []
-    info = ebml(0x1549A966, ebml(0x2AD7B1, (1_000_000).to_bytes(3)), *told)
+    """A film; without `scale` it names no unit of time."""
+    info = [ebml(0x2AD7B1, scale.to_bytes(3))] if scale is not None else []
+    if duration is not None:
+        info.append(ebml(0x4489, struct.pack(">d", duration)))
     entries = tracks or (track_entry(b"A_OPUS"),)
-    head = ebml(0x1A45DFA3, ebml(0x4282, b"webm"))
-    return head + ebml(0x18538067, info, ebml(0x1654AE6B, *entries), *parts, unknown=unknown)
+    segment = ebml(0x18538067, ebml(0x1549A966, *info), ebml(0x1654AE6B, *entries), *parts, unknown=unknown)
+    return ebml(0x1A45DFA3, ebml(0x4282, b"webm")) + segment

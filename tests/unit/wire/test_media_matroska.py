@@ -47,6 +47,9 @@ def of_codec(codec: bytes, private: bytes, *frames: bytes, audio: bytes = RATE_4
         (webm(ebml(0xEC, bytes(300)), cluster(0, *BLOCKS), ebml(0x1C53BB6B, b"cues")), 600),
         (webm(cluster(0, ebml(0xA0, ebml(0xA1, b"\x81\0\0\0" + SIXTY), ebml(0x9B, b"\x13\x88")))), 5000),
         (webm(), 0),
+        (webm(cluster(100_000, *BLOCKS), cluster(200_000, *BLOCKS), scale=500_000), 50_330),
+        (webm(cluster(0, *BLOCKS), duration=18_000.0, scale=500_000), 9000),
+        (webm(cluster(0, *BLOCKS), duration=9000.0, scale=None), 9000),
     ],
 )
 def test_the_longest_of_what_is_said_is_the_playing_time(file: bytes, ms: int) -> None:

@@ -129,6 +129,28 @@ def test_every_codec_has_its_frames(entry: bytes, count: int, size: int, ms: int
     assert played(m4a(track(entry, stts((count, 1)), stsz(count, size)))) == ms
 
 
+@pytest.mark.parametrize(
+    ("kinds", "sample_bytes"),
+    [
+        ("sowt twos lpcm ipcm fpcm NONE", 2),
+        ("in24", 3),
+        ("in32 fl32", 4),
+        ("fl64", 8),
+        ("ulaw alaw", 1),
+    ],
+)
+def test_every_kind_of_plain_samples_has_its_size(kinds: str, sample_bytes: int) -> None:
+    for kind in (*kinds.encode().split(), *([b"raw "] if sample_bytes == 2 else [])):
+        assert played(m4a(track(sound_entry(kind, 8000), stts((1, 1)), stsz(1, 8000 * sample_bytes)))) == 1000
+
+
+def test_optional_fields_of_the_codec_description_are_passed_over() -> None:
+    decoder = bytes([0x40, 0x15]) + bytes(11) + b"\x05\2\x14\x08"
+    described = b"\0\1\xa0" + b"\0\1" + b"\0\2" + b"\x04" + bytes([len(decoder)]) + decoder
+    entry = sound_entry(b"mp4a", 0, full(b"esds", b"\x03\x80\x80\x80" + bytes([len(described)]) + described))
+    assert played(m4a(track(entry, stts((10, 1)), stsz(10)))) == 640
+
+
 def test_the_wide_description_of_quicktime_is_read() -> None:
     wide = u32(72) + struct.pack(">dIIIIII", 96_000.0, 2, 0x7F000000, 24, 0, 6, 1)
     head = bytes(6) + b"\0\1" + b"\0\2" + bytes(6) + struct.pack(">HHHHI", 3, 16, 0xFFFE, 0, 1 << 16)
