@@ -21,10 +21,10 @@ from qlaud.api.routes import Edges, Gateway
 from qlaud.api.server import Server, server_config
 from qlaud.api.surfaces import Ways
 from qlaud.app_database import Say, database
+from qlaud.app_jobs import Workshop, workshop
 from qlaud.config import Settings
 from qlaud.core.providers import Registry
 from qlaud.flows.accounts import Accounts
-from qlaud.flows.billing import Bills
 from qlaud.flows.chores import Chores, ChoreTerms
 from qlaud.flows.directory import Directory, Outlets
 from qlaud.flows.doctor import Doctor
@@ -32,7 +32,6 @@ from qlaud.flows.free import Free
 from qlaud.flows.holds import Holds
 from qlaud.flows.idempotency import Idempotency
 from qlaud.flows.inference import Inference
-from qlaud.flows.jobs import JobRules, Jobs
 from qlaud.flows.keyring import KeyRing
 from qlaud.flows.keys import Keys
 from qlaud.flows.live import Live, LiveSettings, World
@@ -42,7 +41,6 @@ from qlaud.flows.offer import Offer
 from qlaud.flows.passing import Passing
 from qlaud.flows.principals import Principals
 from qlaud.flows.pump import PumpTerms
-from qlaud.flows.records import Records
 from qlaud.flows.usage import UsageReports
 from qlaud.flows.wallet import Wallets
 from qlaud.ports import Clock, Ids
@@ -216,15 +214,8 @@ class App:
         metrics = Metrics()
         job_store = JobStore(desk.pool.acquire)
         calls = Metered(ledger, desk.clock, metrics, hold_wait_s=settings.hold_wait_s, jobs=job_store)
-        jobs = Jobs(
-            Records(directory),
-            Bills(shelf.catalog, markup_bp=settings.markup_bp),
-            calls,
-            job_store,
-            clock=desk.clock,
-            rules=JobRules(silence_ms=int(settings.job_max_s * MS_PER_S)),
-        )
-        self._stack.push_async_callback(jobs.close)
+        shop = workshop(settings, directory, calls, job_store, desk.clock)
+        self._stack.push_async_callback(shop.jobs.close)
         inference = Inference(
             directory,
             calls,
@@ -238,7 +229,7 @@ class App:
             inference,
             calls,
             ledger,
-            jobs,
+            shop.jobs,
             terms=ChoreTerms(settings.hold_renew_s * MS_PER_S, int(settings.hold_lost_after_s * MS_PER_S)),
         )
         chore_task = asyncio.create_task(chores.run(), name="chores")
@@ -246,7 +237,7 @@ class App:
         self._stack.push_async_callback(self._drain)
         _register_gauges(metrics, inference, live, upstream)
         self._inference, self._live = inference, live
-        self._gateway = _gateway(desk, directory, inference, live, metrics=metrics)
+        self._gateway = _gateway(desk, directory, inference, live, shop=shop, metrics=metrics)
         spare_the_start()
 
     async def _drain(self) -> None:
@@ -327,7 +318,7 @@ def _register_gauges(metrics: Metrics, inference: Inference, live: Live, upstrea
 
 
 def _gateway(
-    desk: Desk, directory: Directory, inference: Inference, live: Live, *, metrics: Metrics
+    desk: Desk, directory: Directory, inference: Inference, live: Live, *, shop: Workshop, metrics: Metrics
 ) -> Gateway:
     settings = desk.settings
     terms = EdgeTerms(settings.max_body_bytes, settings.body_timeout_s, settings.audio_max_s * 1000)
@@ -347,12 +338,15 @@ def _gateway(
         metrics.requests[surface, status] += 1
 
     free = Free(directory, desk.principals)
+    passing = Passing(directory, desk.principals)
+    calls = InferenceEdge(inference, passing, desk.clock, desk.ids, terms, count)
     edges = Edges(
         Ways(directory.registry),
         LiveWays(directory.registry),
-        InferenceEdge(inference, Passing(directory, desk.principals), desk.clock, desk.ids, terms, count),
+        calls,
         LiveEdge(live, count),
         FreeEdge(free, metrics, stored, terms, metrics_token=settings.metrics_token),
+        shop.edge(calls, desk.principals, desk.clock, terms=terms),
         build_management(desk, Offer(directory, desk.clock), ready),
     )
     return Gateway(edges, desk.clock, desk.ids, cors_origins=settings.cors_origins)

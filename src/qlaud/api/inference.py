@@ -5,7 +5,7 @@ the surface's own shape; from the hold on the pump answers, and this side only w
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from qlaud.api.bodies import Body, EdgeTerms, Receive, Scope, Send, read_body
@@ -15,7 +15,7 @@ from qlaud.api.top import guarded
 from qlaud.core.credentials import read_secret
 from qlaud.core.errors import QlaudError
 from qlaud.core.ids import RequestId
-from qlaud.flows.calls import Incoming
+from qlaud.flows.calls import Incoming, Relay
 from qlaud.flows.inference import Inference
 from qlaud.flows.passing import Passing
 from qlaud.flows.pump import Pump
@@ -121,9 +121,19 @@ class InferenceEdge:
         self, found: Found, scope: Scope, receive: Receive, send: Send, head: list[tuple[bytes, bytes]]
     ) -> None:
         """One model call. `head` are the headers of every answer; the request id stands first."""
+        relay = self.relay(found.surface, scope, send, head)
+        await self.carry(self._open(found, scope, receive, relay), relay, receive, head[0][1].decode())
+
+    def relay(self, surface: Surface, scope: Scope, send: Send, head: list[tuple[bytes, bytes]]) -> AsgiRelay:
+        """The caller's side of one request."""
         direct: Direct | None = scope.get("extensions", NO_EXTENSIONS).get(EXTENSION)
-        relay = AsgiRelay(send, found.surface, head, self._on_status, direct=direct)
-        pump = await guarded(self._open(found, scope, receive, relay), relay.fail, head[0][1].decode())
+        return AsgiRelay(send, surface, head, self._on_status, direct=direct)
+
+    async def carry(
+        self, opening: Awaitable[Pump], relay: AsgiRelay, receive: Receive, request_id: str
+    ) -> None:
+        """Open a call and tell its pump when the caller leaves; what refuses it is told in the surface's shape."""
+        pump = await guarded(opening, relay.fail, request_id)
         if pump is None:
             return
         try:
@@ -140,8 +150,7 @@ class InferenceEdge:
         self, found: Found, scope: Scope, receive: Receive, send: Send, head: list[tuple[bytes, bytes]]
     ) -> None:
         """A path that costs nothing: asked at the provider, answered as it answers."""
-        direct: Direct | None = scope.get("extensions", NO_EXTENSIONS).get(EXTENSION)
-        relay = AsgiRelay(send, found.surface, head, self._on_status, direct=direct)
+        relay = self.relay(found.surface, scope, send, head)
         await guarded(self._pass_on(found, scope, receive, relay), relay.fail, head[0][1].decode())
 
     async def _pass_on(self, found: Found, scope: Scope, receive: Receive, relay: AsgiRelay) -> None:
@@ -153,7 +162,10 @@ class InferenceEdge:
                 incoming.upload.close()
 
     async def _open(self, found: Found, scope: Scope, receive: Receive, relay: AsgiRelay) -> Pump:
-        incoming = await read_incoming(found, scope, receive, self._terms)
+        return await self.open(await read_incoming(found, scope, receive, self._terms), relay)
+
+    async def open(self, incoming: Incoming, relay: Relay) -> Pump:
+        """The pump of an admitted call. Raises the QlaudError that refuses it; then its upload is closed."""
         try:
             return await self._inference.open(incoming, relay)
         except BaseException:

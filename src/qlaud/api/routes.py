@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from qlaud.api.bodies import Message, Receive, Scope, Send
 from qlaud.api.free import FreeEdge
 from qlaud.api.inference import InferenceEdge
+from qlaud.api.jobs import JobsEdge
 from qlaud.api.live import LiveEdge
 from qlaud.api.live_surfaces import LiveWays
 from qlaud.api.surfaces import COUNT_TOKENS, METRICS, Ways, is_models
@@ -43,6 +44,7 @@ class Edges:
     inference: InferenceEdge
     live: LiveEdge
     free: FreeEdge
+    jobs: JobsEdge
     management: AsgiApp
 
 
@@ -55,6 +57,7 @@ class Gateway:
         self._inference = edges.inference
         self._live = edges.live
         self._free = edges.free
+        self._jobs = edges.jobs
         self._management = edges.management
         self._clock = clock
         self._ids = ids
@@ -84,6 +87,8 @@ class Gateway:
         found = self._ways.find(method, path)
         if found is not None:
             match found.surface.kind:
+                case "job" if found.surface.about_job or found.surface.video_form:
+                    await self._jobs.serve(found, scope, receive, send, head)
                 case "call" | "job" | "live":  # `live_ways` has the live ones
                     await self._inference.serve(found, scope, receive, send, head)
                 case "free" if found.surface.wire_name == COUNT_TOKENS:

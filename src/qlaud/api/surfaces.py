@@ -8,16 +8,23 @@ A path is matched decoded and sent on raw. What stands under a prefix without a 
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from msgspec import Struct
 
 from qlaud.core.ledger import UNMETERED
 from qlaud.core.paths import MODEL, PathPattern
-from qlaud.core.providers import Kind, Provider, Registry, UploadKind
+from qlaud.core.providers import JobVerb, Kind, Provider, Registry, UploadKind
 from qlaud.core.providers import Wire as Spoken
+from qlaud.wire.openai_video import OPENAI_VIDEO
 from qlaud.wire.passthrough import PassthroughWire
 from qlaud.wire.shelf import WIRES
 from qlaud.wire.types import Wire
+
+AboutJob = JobVerb | Literal["content"]
+"""What is asked of `{job}`."""
+VideoForm = Literal["", "openai", "small"]
+"""On the common paths of videos: whose shape answers have. Empty on a provider's own paths."""
 
 
 class Surface(Struct, frozen=True, gc=False):
@@ -41,6 +48,9 @@ class Surface(Struct, frozen=True, gc=False):
     upload: UploadKind = ""
     is_metered: bool = True
     """False: no rule says what the path costs."""
+    about_job: AboutJob | None = None
+    """The path names a `{job}`, and this is what is asked of it."""
+    video_form: VideoForm = ""
 
 
 class Found(Struct, frozen=True, gc=False):
@@ -51,6 +61,11 @@ class Found(Struct, frozen=True, gc=False):
     """Of the placeholders of its path."""
     prefix: str = ""
     """What stands before the provider's own path: `/elevenlabs`."""
+
+    @property
+    def job(self) -> str:
+        """The job that the path names."""
+        return self.values.get("job", "")
 
     @property
     def model(self) -> str:
@@ -72,6 +87,18 @@ UNPREFIXED: Mapping[str, tuple[str, str]] = {
     "/audio/translations": ("openai_translation", "audio_transcription"),
 }
 """Model calls below `/v1` (POST): wire and surface."""
+VIDEOS: tuple[tuple[str, str, AboutJob | None, VideoForm], ...] = (
+    ("POST", "/videos/generations", None, "small"),
+    ("GET", "/videos/generations/{job}", "record", "small"),
+    ("POST", "/videos", None, "openai"),
+    ("GET", "/videos/{job}", "record", "openai"),
+    ("GET", "/videos/{job}/content", "content", "openai"),
+    ("POST", "/videos/{job}/remix", "again", "openai"),
+    ("DELETE", "/videos/{job}", "other", "openai"),
+)
+"""The common paths of videos below `/v1`, for every model that makes some; both forms show the same jobs."""
+USUAL_MODEL = "sora-2"
+"""Of a video whose model is not said, as at OpenAI."""
 BASES = ("/v1", "/v1/v1", "")
 """A base URL with a `/v1` too many (Anthropic's SDK) or too few (OpenAI's) works as well."""
 COUNT_TOKENS = "count_tokens"
@@ -109,6 +136,20 @@ class Ways:
                     shape = WIRES[wire].error_shape
                     surface = Surface(WIRES[wire], wire, name, shape, upload=upload)
                     self.fixed["POST", base + path] = Found(surface, NO_VALUES)
+            for method, path, about_job, form in VIDEOS:
+                pattern = PathPattern(base + path)
+                surface = Surface(
+                    OPENAI_VIDEO,
+                    "openai_video",
+                    "videos",
+                    OPENAI_VIDEO.error_shape,
+                    kind="job",
+                    method=method,
+                    default_model=USUAL_MODEL,
+                    about_job=about_job,
+                    video_form=form,
+                )
+                self._put(self._own, "", surface, pattern)
             counting = Surface(WIRES[COUNT_TOKENS], COUNT_TOKENS, COUNT_TOKENS, "anthropic", "free")
             self.fixed["POST", f"{base}/messages/count_tokens"] = Found(counting, NO_VALUES)
         for provider in registry.providers.values():
@@ -172,6 +213,10 @@ class Ways:
                 self._put(prefixed, f"/{provider.slug}", surface, pattern)
                 if wire.is_own:
                     self._put(self._own, "", surface, pattern)
+            for surface, pattern in _about_jobs(provider, wire):
+                self._put(prefixed, f"/{provider.slug}", surface, pattern)
+                if wire.is_own:
+                    self._put(self._own, "", surface, pattern)
 
     def _put(
         self,
@@ -230,3 +275,20 @@ def _surface(provider: Provider, wire: Spoken, pattern: PathPattern, is_stream: 
         default_model=wire.default_model,
         upload=wire.upload,
     )
+
+
+def _about_jobs(provider: Provider, wire: Spoken) -> Iterator[tuple[Surface, PathPattern]]:
+    for path in wire.jobs.all if wire.jobs is not None else ():
+        pattern = PathPattern(provider.usual_base_path + path.path.text)
+        surface = Surface(
+            wire=WIRES[wire.name],
+            wire_name=wire.name,
+            name=wire.surface,
+            error_shape=WIRES[wire.name].error_shape,
+            kind="job",
+            method=path.method,
+            provider=provider.slug,
+            pattern=pattern,
+            about_job=path.verb,
+        )
+        yield surface, pattern

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from qlaud.core.catalog import Catalog
+from qlaud.core.catalog import Catalog, Host
 from qlaud.core.errors import ModelNotFound
 from qlaud.core.jobs import Job
 from qlaud.core.ledger import Settlement
@@ -45,9 +45,9 @@ class Bills:
 
     def of(self, job: Job, metered: Exact | AtLeast | Nothing) -> Bill:
         """The bill of a job that says itself what it used."""
-        card, hold = self.card(job), job.terms.hold
         if isinstance(metered, Nothing):
             return Bill(Usage(), FREE, failed=True)
+        card, hold = self.card(job, metered.usage.served_model), job.terms.hold
         if card is None and self._was_priced(job):
             return Bill(metered.usage, self._whole_hold(job), estimated=True)
         usage, charge, estimated = priced(metered, card, hold, self._markup_bp)
@@ -91,12 +91,15 @@ class Bills:
 
     def card(self, job: Job, model: str = "") -> RateCard | None:
         """The price of the job's model, or of another one it used, when it was begun. None: it has none."""
-        try:
-            found = self._catalog.resolve(model or job.terms.facts.model)
-        except ModelNotFound:
-            return self.card(job) if model else None
-        host = next((host for host in found.hosts if host.provider == job.terms.host), None)
+        host = self._host(job, model) or self._host(job)
         return host.card_at(job.created_at) if host is not None else None
+
+    def _host(self, job: Job, model: str = "") -> Host | None:
+        try:
+            hosts = self._catalog.resolve(model or job.terms.facts.model).hosts
+        except ModelNotFound:
+            return None
+        return next((host for host in hosts if host.provider == job.terms.host), None)
 
     def _was_priced(self, job: Job) -> bool:
         return job.terms.facts.price_version != UNPRICED

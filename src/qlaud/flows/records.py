@@ -5,7 +5,7 @@ Used by whoever follows a job, and by callers who ask for their own. Nothing her
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
@@ -50,7 +50,7 @@ class Records:
         jobs = provider.wires[job.wire].jobs
         assert jobs is not None, "the registry gives every wire of jobs its paths"
         path = jobs.record.filled({"job": quote(job.upstream_id, safe="")})
-        async with self._sent(provider, path, headers) as response:
+        async with self.opened(provider, provider.base_path + path, headers=headers) as response:
             body = await whole(response, RECORD_LIMIT_BYTES)
         if response.status in UNKNOWN:
             progress: Progress = Gone()
@@ -63,7 +63,7 @@ class Records:
     async def lines(self, job: Job, path: str) -> AsyncGenerator[Line]:
         """What each line of a job's results used. Raises UpstreamFault when they do not come whole."""
         provider, rule = self._known(job)
-        async with self._sent(provider, path, ()) as response:
+        async with self.opened(provider, provider.base_path + path) as response:
             if response.status >= 300:
                 raise UpstreamFault(f"results answered with status {response.status}")
             decoder = decoder_for(response.headers)
@@ -87,22 +87,30 @@ class Records:
         return provider, rule
 
     @asynccontextmanager
-    async def _sent(
-        self, provider: Provider, path: str, headers: Headers
+    async def opened(
+        self,
+        provider: Provider,
+        target: str,
+        *,
+        headers: Headers = (),
+        method: str = "GET",
+        body: bytes = b"",
     ) -> AsyncGenerator[UpstreamResponse]:
+        """The provider's answer to a raw path and query, by the first of the operator's keys that knows it.
+
+        Raises UpstreamFault when there is none.
+        """
         ring = self._directory.rings.get(provider.slug)
         *others, last = ring.order() if ring is not None else [0]
         for number in (*others, last):
+            keys = (*provider.extra_headers, *provider.auth_headers(number))
             response = await self._directory.outlets.of(provider).send(
                 UpstreamRequest(
-                    method="GET",
+                    method=method,
                     origin=provider.origin,
-                    target=(provider.base_path + path).encode("ascii"),
-                    headers=to_upstream(
-                        headers,
-                        stream=True,
-                        extra=(*provider.extra_headers, *provider.auth_headers(number)),
-                    ),
+                    target=target.encode("ascii"),
+                    headers=to_upstream(headers, stream=True, extra=keys),
+                    body=body or None,
                 )
             )
             try:
@@ -112,6 +120,27 @@ class Records:
                 return
             finally:
                 response.close()
+
+    @asynccontextmanager
+    async def fetched(self, job: Job, url: str, headers: Headers) -> AsyncGenerator[UpstreamResponse]:
+        """What a record says is at `url`, asked for without any key. Raises UpstreamFault."""
+        parts, provider = urlsplit(url), self.provider(job)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if parts.scheme != "https" and (provider is None or origin != provider.origin):
+            raise UpstreamFault("the record names an address that is not https")
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        response = await self._directory.outlets.http.send(
+            UpstreamRequest(
+                method="GET",
+                origin=origin,
+                target=target.encode("ascii", "ignore"),
+                headers=to_upstream(headers, stream=True, extra=()),
+            )
+        )
+        try:
+            yield response
+        finally:
+            response.close()
 
 
 async def whole(response: UpstreamResponse, limit_bytes: int) -> bytes:

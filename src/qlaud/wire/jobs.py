@@ -68,6 +68,14 @@ class JobRule(Protocol):
         """What one line of `Elsewhere` used; None where it cost nothing."""
         ...
 
+    def job_in(self, answer: bytes) -> str:
+        """The id of the job that an answer began, "" where there is none."""
+        ...
+
+    def for_caller(self, record: bytes, ours: str) -> bytes:
+        """A record as callers get it: addresses in it that lead to the provider itself begin with `ours` instead."""
+        ...
+
 
 Find = Callable[[Fields], str | None]
 """The id of the job that an answer began; "" where it began none, None where it does not say."""
@@ -143,3 +151,12 @@ class JobWire:
     def line(self, text: bytes) -> Line | None:
         """There are no lines."""
         return None
+
+    def job_in(self, answer: bytes) -> str:
+        """The id of the job that an answer began, "" where there is none."""
+        fields = read_fields(answer)
+        return (self.find(fields) or "") if fields is not None else ""
+
+    def for_caller(self, record: bytes, ours: str) -> bytes:
+        """The record as it is."""
+        return record

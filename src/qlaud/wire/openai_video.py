@@ -28,6 +28,7 @@ from qlaud.wire.videos import (
     whole_seconds,
 )
 
+NOTHING_YET = Usage()
 DEFAULT_SECONDS, DEFAULT_SIZE = 4, "720x1280"
 STATUSES: dict[str, VideoStatus] = {
     "queued": "queued",
@@ -107,3 +108,22 @@ class OpenAIVideoWire(JobWire):
 
 
 OPENAI_VIDEO = OpenAIVideoWire(_job)
+
+
+@dataclass(frozen=True, slots=True)
+class RemixWire(OpenAIVideoWire):
+    """`POST /v1/videos/{id}/remix`: as long and as large as the video it is made from, by the same model."""
+
+    source: Usage = NOTHING_YET
+    """What that one was to use."""
+
+    def read_call(self, asked: Asked) -> ModelCall:
+        """What the request asks. Raises InvalidJson."""
+        json_body.read_body(asked.body)
+        most = {VIDEO_MS: self.source.video_ms}
+        return ModelCall(asked.model, False, Demand(0, grade=self.source.grade, most=most), wants_usage=False)
+
+
+def remix_of(source: Usage) -> RemixWire:
+    """The wire of a remix of a video that was to use this."""
+    return RemixWire(_job, source=source)

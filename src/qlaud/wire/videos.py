@@ -11,7 +11,6 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from qlaud.core.errors import BadRequest
-from qlaud.core.jobs import Job
 from qlaud.wire import body as json_body
 from qlaud.wire.body import Members
 from qlaud.wire.jobs import JobRule
@@ -25,6 +24,7 @@ USUAL_SECONDS, USUAL_SIZE = 5, "1280x720"
 """Sent to providers of the common paths where the caller says nothing; all of them can do it."""
 MOST_PIXELS = 16_384
 ERROR_CHARS = 1000
+NO_REASON = "the provider gives no reason"
 
 VideoStatus = Literal["queued", "running", "succeeded", "failed"]
 
@@ -53,6 +53,17 @@ class VideoAsk(Struct, frozen=True, gc=False):
             return abs(Decimal(self.width) / self.height - Decimal(across) / down)
 
         return min(known, key=distance)
+
+
+class VideoFacts(Struct, frozen=True, gc=False):
+    """What we know of a video ourselves."""
+
+    id: str
+    """The provider's id of the job, under which callers ask for it too."""
+    model: str
+    created_at: int
+    video_ms: int
+    size: str
 
 
 class VideoState(Struct, frozen=True, gc=False):
@@ -148,37 +159,35 @@ def milliseconds(value: object) -> int | None:
     return int(exact.to_integral_value(rounding="ROUND_CEILING"))
 
 
-def openai_video(job: Job, state: VideoState, *, now_ms: int) -> dict[str, object]:
-    """OpenAI's video object for a job of any provider (SDK 3.54.0, `types.Video`)."""
-    planned = job.terms.planned
+def openai_video(facts: VideoFacts, state: VideoState) -> dict[str, object]:
+    """OpenAI's video object (SDK 3.54.0, `types.Video`) for a video of any provider."""
     words = {"queued": "queued", "running": "in_progress", "succeeded": "completed", "failed": "failed"}
-    over = state.status in ("succeeded", "failed")
-    millis = planned.video_ms if state.video_ms is None else state.video_ms
-    error = {"code": "video_generation_failed", "message": state.error or "the provider gives no reason"}
+    millis = facts.video_ms if state.video_ms is None else state.video_ms
+    error = {"code": "video_generation_failed", "message": state.error or NO_REASON}
     return {
-        "id": job.upstream_id,
+        "id": facts.id,
         "object": "video",
-        "created_at": job.created_at // MS_PER_S,
-        "completed_at": now_ms // MS_PER_S if over else None,
+        "created_at": facts.created_at // MS_PER_S,
+        "completed_at": None,
         "expires_at": None,
-        "model": job.terms.facts.model,
+        "model": facts.model,
         "status": words[state.status],
         "progress": 100 if state.status == "succeeded" else state.progress,
         "prompt": None,
         "remixed_from_video_id": None,
         "seconds": f"{Decimal(millis) / MS_PER_S:f}",
-        "size": planned.grade,
+        "size": facts.size,
         "error": error if state.status == "failed" else None,
     }
 
 
-def small_video(job: Job, state: VideoState, video_url: str) -> dict[str, object]:
+def small_video(facts: VideoFacts, state: VideoState, video_url: str) -> dict[str, object]:
     """The object of `/v1/videos/generations/:id` (contract 9.2)."""
     return {
-        "id": job.upstream_id,
+        "id": facts.id,
         "status": state.status,
         "video_url": video_url if state.status == "succeeded" else None,
-        "error": (state.error or "the provider gives no reason") if state.status == "failed" else None,
+        "error": (state.error or NO_REASON) if state.status == "failed" else None,
     }
 
 
