@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from qlaud.api.bodies import EdgeTerms, Receive, Scope, Send
 from qlaud.api.free import FreeEdge
 from qlaud.api.inference import InferenceEdge
+from qlaud.api.jobs import JobsEdge
 from qlaud.api.live import LiveEdge
 from qlaud.api.live_surfaces import LiveWays
 from qlaud.api.management import build_management
@@ -214,7 +215,7 @@ class App:
         metrics = Metrics()
         job_store = JobStore(desk.pool.acquire)
         calls = Metered(ledger, desk.clock, metrics, hold_wait_s=settings.hold_wait_s, jobs=job_store)
-        shop = workshop(settings, directory, calls, job_store, desk.clock)
+        shop = workshop(settings, directory, calls, job_store, principals=desk.principals, clock=desk.clock)
         self._stack.push_async_callback(shop.jobs.close)
         inference = Inference(
             directory,
@@ -346,7 +347,7 @@ def _gateway(
         calls,
         LiveEdge(live, count),
         FreeEdge(free, metrics, stored, terms, metrics_token=settings.metrics_token),
-        shop.edge(calls, desk.principals, desk.clock, terms=terms),
+        JobsEdge(calls, shop.own, shop.videos, desk.clock, terms=terms),
         build_management(desk, Offer(directory, desk.clock), ready),
     )
     return Gateway(edges, desk.clock, desk.ids, cors_origins=settings.cors_origins)

@@ -1,10 +1,7 @@
-"""The composition root's part about jobs: who follows them, and the edge where their owners ask for them."""
+"""The composition root's part about jobs: who follows them, and who finds them for their owners."""
 
 from dataclasses import dataclass
 
-from qlaud.api.bodies import EdgeTerms
-from qlaud.api.inference import InferenceEdge
-from qlaud.api.jobs import JobsEdge
 from qlaud.config import Settings
 from qlaud.flows.billing import Bills
 from qlaud.flows.directory import Directory
@@ -21,25 +18,23 @@ MS_PER_S = 1000
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """Everything about jobs."""
+    """The verbs about jobs."""
 
-    directory: Directory
     jobs: Jobs
-    records: Records
-    store: JobStore
-
-    def edge(
-        self, inference: InferenceEdge, principals: Principals, clock: Clock, *, terms: EdgeTerms
-    ) -> JobsEdge:
-        """Where callers ask for their jobs."""
-        own = OwnJobs(self.directory, self.jobs, self.records, self.store, principals=principals, clock=clock)
-        return JobsEdge(inference, own, Videos(self.directory), clock, terms=terms)
+    own: OwnJobs
+    videos: Videos
 
 
 def workshop(
-    settings: Settings, directory: Directory, calls: Metered, store: JobStore, clock: Clock
+    settings: Settings,
+    directory: Directory,
+    calls: Metered,
+    store: JobStore,
+    *,
+    principals: Principals,
+    clock: Clock,
 ) -> Workshop:
-    """Those who follow jobs, at rest."""
+    """Those verbs, at rest."""
     records = Records(directory)
     jobs = Jobs(
         records,
@@ -49,4 +44,5 @@ def workshop(
         clock=clock,
         rules=JobRules(silence_ms=int(settings.job_max_s * MS_PER_S)),
     )
-    return Workshop(directory, jobs, records, store)
+    own = OwnJobs(directory, jobs, records, store, principals=principals, clock=clock)
+    return Workshop(jobs, own, Videos(directory))

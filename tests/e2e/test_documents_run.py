@@ -65,6 +65,8 @@ class Reader:
         secret = re.search(r'"secret":"(\w+)"', self._answer)
         if found and secret:
             self._told |= {"ID": found[1], "KEY": secret[1]}
+        if video := re.search(r'"id":"(sim-[^"]+)"', self._answer):
+            self._told["VIDEO"] = video[1]
         if request := re.search(r"^request-id: (\S+)", self._answer, re.MULTILINE):
             self._told["REQUEST"] = request[1]
 

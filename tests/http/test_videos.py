@@ -1,5 +1,6 @@
 """Videos over HTTP: begun on either common path or on the provider's own, seen by their owner, billed once."""
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,12 +13,21 @@ from tests.support.gateway import Gateway, MintedKey, until
 
 ASKED = {"model": "sora-2", "prompt": "A pixel", "seconds": "8", "size": "1280x720"}
 COST = fake.OPENAI_COST_MICROS
+MADE: list[str] = []
+"""Jobs of the test that runs."""
 
 
 @pytest.fixture
-def rich(gateway: Gateway) -> MintedKey:
-    """A key with room for five such videos."""
-    return gateway.mint(max_spend_usd=4)
+def rich(gateway: Gateway) -> Iterator[MintedKey]:
+    """A key with room for five such videos. At the end all of them are made, so that nothing looks at them any more."""
+    key = gateway.mint(max_spend_usd=4)
+    yield key
+    running = {hold["id"] for hold in gateway.read(f"/v1/holds?key_id={key.id}")["data"]}
+    for video in MADE:
+        call(gateway, key, "GET", f"/v1/videos/{video}")
+        call(gateway, key, "GET", f"/v1/videos/{video}")
+    MADE.clear()
+    until(lambda: not gateway.read(f"/v1/holds?key_id={key.id}")["data"], f"{running} are settled")
 
 
 @pytest.fixture(autouse=True)
@@ -29,15 +39,23 @@ def call(
     gateway: Gateway, key: MintedKey | None, method: str, path: str, body: Any = None, **more: Any
 ) -> httpx.Response:
     headers = {"x-api-key": key.secret} if key is not None else {}
-    return httpx.request(
+    answer = httpx.request(
         method, gateway.origin + path, json=body, headers=headers, trust_env=False, timeout=20, **more
     )
+    if method == "POST" and answer.status_code == 200:
+        MADE.append(answer.json()["id"])
+    return answer
 
 
 def begun(gateway: Gateway, key: MintedKey, path: str = "/v1/videos", body: Any = ASKED) -> Any:
     answer = call(gateway, key, "POST", path, body)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+def finish(gateway: Gateway, key: MintedKey, video: Any) -> None:
+    """Ask until it is made."""
+    until(lambda: call(gateway, key, "GET", f"/v1/videos/{video['id']}").json()["status"] == "completed", "it is made")
 
 
 def test_a_video_is_held_while_it_is_made_and_billed_by_its_record_once(
@@ -93,12 +111,7 @@ def test_the_small_form_shows_the_same_job(gateway: Gateway, rich: MintedKey, pr
 def test_a_token_opens_one_film_and_nothing_else(gateway: Gateway, rich: MintedKey) -> None:
     one, other = begun(gateway, rich), begun(gateway, rich)
     for video in (one, other):
-        until(
-            lambda video=video: (
-                call(gateway, rich, "GET", f"/v1/videos/{video['id']}").json()["status"] == "completed"
-            ),
-            "the film is made",
-        )
+        finish(gateway, rich, video)
     url = call(gateway, rich, "GET", f"/v1/videos/generations/{one['id']}").json()["video_url"]
     token = parse_qs(urlsplit(url).query)["token"][0]
     wrong = [
@@ -121,14 +134,14 @@ def test_a_job_is_seen_by_its_key_and_by_admins_and_is_404_for_others(
     gateway: Gateway, rich: MintedKey, provider: FakeProvider, path: str
 ) -> None:
     video = begun(gateway, rich)
-    gateway.wait_settled(rich, 1)
+    finish(gateway, rich, video)
     stranger, tester = gateway.mint(), gateway.mint(mode="test")
-    asked = len(provider.calls)
+    provider.calls.clear()
     for key in (stranger, tester):
         refused = call(gateway, key, "GET", path.format(video["id"]))
         assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_found")
     assert call(gateway, rich, "GET", path.format("video_of_nobody")).status_code == 404
-    assert len(provider.calls) == asked, "the provider is not asked"
+    assert provider.calls == [], "the provider is not asked"
     admin = gateway.mint(scope="admin")
     assert call(gateway, rich, "GET", path.format(video["id"])).status_code == 200
     assert call(gateway, admin, "GET", path.format(video["id"])).status_code == 200
@@ -145,7 +158,7 @@ def test_a_provider_path_answers_byte_for_byte(
         "seconds": "8",
         "odd": [1.50, None],
     }
-    gateway.wait_settled(rich, 1)
+    finish(gateway, rich, made.json())
     provider.script(answer_json(record))
     answer = call(gateway, rich, "GET", f"/openai/v1/videos/{made.json()['id']}?include=x")
     assert answer.json() == record
@@ -208,10 +221,9 @@ def test_a_remix_holds_what_its_source_cost(
     gateway: Gateway, rich: MintedKey, provider: FakeProvider
 ) -> None:
     source = begun(gateway, rich)
-    gateway.wait_settled(rich, 1)
-    provider.script(answer_json({"id": "video_remix", "object": "video", "status": "queued", "seconds": "8"}))
+    finish(gateway, rich, source)
     made = call(gateway, rich, "POST", f"/v1/videos/{source['id']}/remix", {"prompt": "blue"})
-    assert (made.status_code, made.json()["id"]) == (200, "video_remix")
+    assert (made.status_code, made.json()["prompt"]) == (200, "blue")
     remix = next(one for one in provider.calls if one.target.endswith("/remix"))
     assert (remix.target, remix.json) == (f"/v1/videos/{source['id']}/remix", {"prompt": "blue"})
     assert gateway.key(rich)["held_micros"] == COST
@@ -257,3 +269,36 @@ def test_a_model_that_makes_no_videos_is_refused_by_name(gateway: Gateway, rich:
     answer = call(gateway, rich, "POST", "/v1/videos", {**ASKED, "model": "gpt-6-sol"})
     assert answer.status_code == 400
     assert "gpt-6-sol" in answer.json()["error"]["message"]
+
+
+def test_a_test_key_makes_simulated_videos_that_cost_test_money(
+    gateway: Gateway, sim_key: MintedKey, provider: FakeProvider
+) -> None:
+    answer = call(gateway, sim_key, "POST", "/v1/videos", ASKED)
+    assert (answer.status_code, answer.headers["x-qlaud-provider"]) == (200, "sim")
+    event = until(
+        lambda: (
+            (got := gateway.request(answer.headers["request-id"], key=sim_key)).status_code == 200
+            and got.json()
+        ),
+        "the simulated video is made",
+    )
+    assert (event["cost_micros"], event["video_seconds"], event["provider_slug"]) == (COST, 8, "sim")
+    made = call(gateway, sim_key, "GET", f"/v1/videos/generations/{answer.json()['id']}").json()
+    assert made["status"] == "succeeded"
+    assert httpx.get(made["video_url"], trust_env=False).content.startswith(b"\x00\x00\x00\x14ftyp")
+    assert provider.calls == []
+
+
+def test_a_simulated_video_that_fails_costs_nothing(gateway: Gateway, sim_key: MintedKey) -> None:
+    answer = call(gateway, sim_key, "POST", "/v1/videos/generations", {**ASKED, "model": "sim/film-fails"})
+    event = until(
+        lambda: (
+            (got := gateway.request(answer.headers["request-id"], key=sim_key)).status_code == 200
+            and got.json()
+        ),
+        "the simulated video has failed",
+    )
+    assert (event["cost_micros"], event["status"]) == (0, 502)
+    made = call(gateway, sim_key, "GET", f"/v1/videos/generations/{answer.json()['id']}").json()
+    assert (made["status"], made["error"]) == ("failed", "sim/film-fails never succeeds")

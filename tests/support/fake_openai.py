@@ -124,9 +124,9 @@ def _respond(call: Call) -> Answer:
         return RESPONSES.respond(call)
     if path in fake_openai_media.ANSWERS:
         return fake_openai_media.ANSWERS[path](call)
-    asked: Any = call.json
-    if call.target.partition("?")[0] != "/v1/chat/completions":
+    if path != "/v1/chat/completions" or call.method != "POST":
         return refusal(404, f"no such path: {call.target}")
+    asked: Any = call.json
     if asked["model"] != MODEL:
         return refusal(404, f"The model `{asked['model']}` does not exist", "model_not_found")
     wants_tool = bool(asked.get("tools")) and asked["messages"][-1]["role"] != "tool"

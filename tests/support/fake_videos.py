@@ -52,6 +52,14 @@ class Films:
             self._asked[job] = _asked(call)
             return answer_json(write(job, "queued", self._asked[job]))
         before, _, after = path.partition("{job}")
+        if call.method == "POST" and call.path.endswith("/remix"):
+            source = self._asked.get(call.path.removeprefix(before).removesuffix("/remix"))
+            if source is None:
+                return None
+            self._made += 1
+            job = f"{slug}-job-{self._made}"
+            self._asked[job] = {**source, "prompt": json.loads(call.body)["prompt"]}
+            return answer_json(write(job, "queued", self._asked[job]))
         if call.method != "GET" or not call.path.startswith(before):
             return None
         job, _, rest = call.path.removeprefix(before).partition("/")

@@ -16,7 +16,7 @@ from qlaud.providers.model_files import LONGEST_SENTENCE, EndFile, ModelsFile, r
 from qlaud.providers.models import build_catalog, load_catalog
 from qlaud.providers.pricebook import Prices
 from qlaud.providers.registry import load_registry
-from qlaud.providers.simulator import scripts
+from qlaud.providers.simulator import films, scripts
 from qlaud.providers.toml_files import BadFile, read
 
 NOW = int(datetime(2026, 11, 21, tzinfo=UTC).timestamp()) * 1000
@@ -250,7 +250,10 @@ def test_every_model_file_names_priced_models_only(prices: Prices) -> None:
 
 
 def test_the_simulators_models_are_the_catalogs(catalog: Catalog) -> None:
-    assert {model.slug for model in catalog.models if model.hosts[0].provider == "sim"} == set(scripts.MODELS)
+    assert {model.slug for model in catalog.models if model.hosts[0].provider == "sim"} == {
+        *scripts.MODELS,
+        *films.MODELS,
+    }
 
 
 def test_a_slug_of_two_providers_is_one_model_with_the_cheapest_host_first(prices: Prices) -> None:

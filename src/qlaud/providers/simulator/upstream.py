@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from hashlib import blake2b
 from itertools import islice
+from urllib.parse import unquote
 
 from msgspec.json import encode
 
@@ -15,6 +16,7 @@ from qlaud.ports import Clock, Headers, UpstreamRequest, UpstreamSlow
 from qlaud.providers.simulator import writing_anthropic as anthropic
 from qlaud.providers.simulator import writing_openai as openai
 from qlaud.providers.simulator.ask import Ask, BadBody
+from qlaud.providers.simulator.films import Films
 from qlaud.providers.simulator.reading_anthropic import read_count, read_messages
 from qlaud.providers.simulator.reading_openai import read_chat
 from qlaud.providers.simulator.scripts import FAILS_MIDWAY, NO_USAGE, RATE_LIMITED, SLOW, Text, play
@@ -80,6 +82,7 @@ class Simulator:
 
     def __init__(self, *, pace_s: float = PACE_S, pause: Pause = sleep, clock: Clock | None = None) -> None:
         self._pace_s, self._pause, self._clock = pace_s, pause, clock
+        self._films = Films()
 
     async def send(self, request: UpstreamRequest) -> SimulatedResponse:
         """The head of the answer, whatever the origin and the credential.
@@ -88,7 +91,11 @@ class Simulator:
         """
         body = await _whole(request.body)
         seed = blake2b(body, digest_size=SEED_BYTES).hexdigest()
-        path = request.target.partition(b"?")[0].decode("latin-1")
+        path = unquote(request.target.partition(b"?")[0].decode("latin-1"))
+        made = self._films.answer(request.method, path, body, seed=seed, now_ms=self._now_ms())
+        if made is not None:
+            fixed = [(b"content-type", made.content_type), (b"content-length", b"%d" % len(made.body))]
+            return SimulatedResponse(made.status, fixed + openai.headers(seed), [made.body], 0.0, self._pause)
         speaks_openai = path == CHAT or not path.startswith(MESSAGES)
         try:
             content_type = next((value for name, value in request.headers if name == b"content-type"), b"")
@@ -166,7 +173,10 @@ class Simulator:
         return SimulatedResponse(status, fixed + headers, parts, 0.0, self._pause)
 
     def _created_s(self) -> int:
-        return CREATED_S if self._clock is None else self._clock.now_ms() // MS_PER_S
+        return self._now_ms() // MS_PER_S
+
+    def _now_ms(self) -> int:
+        return CREATED_S * MS_PER_S if self._clock is None else self._clock.now_ms()
 
 
 async def _whole(body: bytes | AsyncIterator[bytes] | None) -> bytes:
