@@ -19,6 +19,7 @@ from tests.support.fake_provider import (
     Gate,
     HangUp,
     Part,
+    Responder,
     answer_json,
     serve_provider,
 )
@@ -56,15 +57,15 @@ RESPONSES = Responses(MODEL, fake_openai_responses.USAGE, HEADERS)
 
 
 @contextmanager
-def serve_openai() -> Generator[FakeProvider]:
-    """A fake OpenAI that takes the operator's key alone. Its base URL is `<origin>/v1`."""
+def serve_openai(respond: Responder | None = None) -> Generator[FakeProvider]:
+    """A fake OpenAI that takes the operator's key alone, and answers as it does or as told. Base URL: `<origin>/v1`."""
     films = Films()
 
-    def respond(call: Call) -> Answer:
+    def usual(call: Call) -> Answer:
         film = films.respond("openai", call)
         return _respond(call) if film is None else film
 
-    with serve_provider(_refuse, respond) as provider:
+    with serve_provider(_refuse, respond or usual) as provider:
         yield provider
 
 

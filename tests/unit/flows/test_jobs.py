@@ -289,7 +289,7 @@ def test_a_job_of_a_model_that_never_had_a_price_is_counted_and_costs_nothing(da
         now = desk.clock.at_ms
         worker = desk.worker()
         assert await worker.store.begin(replace(job, terms=terms), now_ms=now, due_ms=now)
-        desk.provider.says("video_1", "completed")
+        desk.provider.says("video_1", "completed", model="unheard")
         await worker.round()
         (row,) = await desk.sql("SELECT cost_micros, video_ms, price_version FROM usage_events")
         assert (row["cost_micros"], row["video_ms"], row["price_version"]) == (0, 8000, "unpriced")
