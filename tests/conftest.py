@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tests.support.matrix import (
     pytest_collection_finish,
     pytest_configure,
@@ -28,6 +29,10 @@ __all__ = [
     "pytest_runtest_makereport",
     "pytest_sessionfinish",
 ]
+
+# A busy machine makes any example slow now and then; what is too slow is measured by the bench, not here.
+settings.register_profile("qlaud", deadline=None)
+settings.load_profile("qlaud")
 
 
 class RealNetworkUsed(BaseException):
