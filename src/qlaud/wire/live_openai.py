@@ -63,6 +63,8 @@ class RealtimeMeter:
         self._marks: dict[str, int] = {}
         """`_items` when a response began."""
         self._mark = 0
+        self._heard = False
+        """Audio was sent, so that somebody may have spoken."""
         self._offered = self._offered_audio = 0
         self._offered_response = False
         self._used = self._settled = ZERO
@@ -105,6 +107,7 @@ class RealtimeMeter:
         if APPEND in frame:
             size = sound_bytes(frame, "audio")
             self._offered = audio_tokens(size, self._terms)
+            self._heard = True
             self._offered_audio = -(-size * MS_PER_S // self._terms.audio_bytes_per_s)
             if self._terms.transcriber:
                 self.transcription.add(self._offered_audio)
@@ -156,7 +159,8 @@ class RealtimeMeter:
     def need(self, *, ahead: bool) -> Need:
         """Every response that runs, was asked for or may begin; and what is not settled yet."""
         limits = [*self._running.values(), *(limit for _, limit in self._asked)]
-        if self._terms.begins_alone or not limits:
+        alone = (self._terms.begins_alone and self._heard) or self._terms.begins_idle
+        if alone or not limits:
             limits.append(self._terms.max_output)
         room = self._live.slice_ms * TOKENS_PER_S // MS_PER_S + SLACK_TOKENS if ahead else 0
         context = self._context_tokens(room)

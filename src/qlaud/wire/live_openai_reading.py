@@ -29,7 +29,9 @@ class Terms(Struct, frozen=True, gc=False):
     """The part of a session that decides what a response may cost."""
 
     begins_alone: bool = True
-    """A response may begin because somebody has spoken, or has not for a while. So it is unless it was turned off."""
+    """A response may begin because somebody has spoken. So it is unless it was turned off."""
+    begins_idle: bool = False
+    """A response may begin because nobody has spoken for a while."""
     max_output: int | None = None
     """None: the most the model can."""
     prompt_bytes: int = 0
@@ -43,11 +45,13 @@ class Terms(Struct, frozen=True, gc=False):
 def changed(terms: Terms, session: Fields) -> Terms:
     """`terms` with what `session` says; what it does not say stays as it was."""
     audio = nested(nested(session, "audio"), "input")
+    begins_alone, begins_idle = _begins(terms, session, audio)
     prompt_bytes = terms.prompt_bytes
     if "instructions" in session or "tools" in session:
         prompt_bytes = max(prompt_bytes, size_of(session.get("instructions")) + size_of(session.get("tools")))
     return Terms(
-        begins_alone=_begins_alone(terms, session, audio),
+        begins_alone=begins_alone,
+        begins_idle=begins_idle,
         max_output=_limit(terms.max_output, session),
         prompt_bytes=prompt_bytes,
         is_open=terms.is_open or reaches_out(session),
@@ -61,6 +65,7 @@ def dearer(one: Terms, other: Terms) -> Terms:
     limits = (one.max_output, other.max_output)
     return Terms(
         begins_alone=one.begins_alone or other.begins_alone,
+        begins_idle=one.begins_idle or other.begins_idle,
         max_output=None if limits[0] is None or limits[1] is None else max(limits[0], limits[1]),
         prompt_bytes=max(one.prompt_bytes, other.prompt_bytes),
         is_open=one.is_open or other.is_open,
@@ -149,16 +154,16 @@ def read_transcription(usage: Fields) -> Usage:
     )
 
 
-def _begins_alone(terms: Terms, session: Fields, audio: Fields) -> bool:
+def _begins(terms: Terms, session: Fields, audio: Fields) -> tuple[bool, bool]:
+    """Whether a response may begin after speech, and after silence."""
     if word(session, "type") == "transcription":
-        return False
+        return False, False
     where = audio if "turn_detection" in audio else session
     if "turn_detection" not in where:
-        return terms.begins_alone
+        return terms.begins_alone, terms.begins_idle
     detection = nested(where, "turn_detection")
-    return bool(detection) and (
-        detection.get("create_response") is not False or "idle_timeout_ms" in detection
-    )
+    is_idle = detection.get("idle_timeout_ms") is not None
+    return bool(detection) and detection.get("create_response") is not False, is_idle
 
 
 def _limit(before: int | None, fields: Fields) -> int | None:

@@ -52,6 +52,7 @@ COMMANDS: dict[Name, list[Path]] = FIRST | {
     **{(name, "python"): python(name) for name in ("google", "elevenlabs", "deepgram")},
     **{(name, "python"): python(name) for name in ("mistral", "cerebras", "dashscope")},
     ("http", "python"): python("http", "python"),
+    ("realtime", "python"): python("realtime", "python"),
     **{(name, "node"): node(name) for name in ("google", "elevenlabs", "deepgram", "vercel", "langchain")},
 }
 PACKAGES: dict[Name, str] = {
@@ -73,9 +74,10 @@ PACKAGES: dict[Name, str] = {
     ("vercel", "node"): "ai",
     ("langchain", "node"): "@langchain",
     ("http", "python"): "",
+    ("realtime", "python"): "openai",
 }
 """What people install."""
-WITH_V1 = ("openai",)
+WITH_V1 = ("openai", "realtime")
 """SDKs whose base URL ends in `/v1`."""
 
 

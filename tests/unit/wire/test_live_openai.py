@@ -102,9 +102,18 @@ def test_one_response_is_held_while_it_may_begin_by_itself() -> None:
     assert meter.need(ahead=False) == Need(input_tokens=50, output_tokens=4096)
 
 
+def test_nobody_is_answered_who_has_not_spoken() -> None:
+    meter = RealtimeMeter(TERMS)
+    send(meter, event("response.create", response={"max_output_tokens": 7}))
+    assert meter.need(ahead=False).output_tokens == 7
+    send(meter, event("input_audio_buffer.append", audio="AAAA"))
+    assert meter.need(ahead=False).output_tokens == 4096 + 7
+
+
 def test_a_response_under_way_keeps_its_share_and_the_next_may_begin_beside_it() -> None:
     meter = RealtimeMeter(TERMS)
     meter.seen(session(max_output_tokens=500))
+    send(meter, event("input_audio_buffer.append", audio=""))
     begun(meter, "r1")
     assert meter.need(ahead=False).output_tokens == 1000
     meter.seen(done("r1", usage_of(10, 0, 0, 0, 20)))
@@ -137,6 +146,7 @@ def test_without_detection_only_what_was_asked_for_needs_money() -> None:
 def test_detection_decides_whether_a_response_may_begin_by_itself(detection: Any, begins_alone: bool) -> None:
     meter = RealtimeMeter(TERMS)
     meter.seen(session(audio={"input": {"turn_detection": detection}}, max_output_tokens=100))
+    send(meter, event("input_audio_buffer.append", audio=""))
     begun(meter, "r1")
     assert meter.need(ahead=False).output_tokens == (200 if begins_alone else 100)
 

@@ -123,6 +123,30 @@ def listened(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": asyncio.run(listen())}
 
 
+def spoken_live(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """Sends a text bit by bit. The helper always dials `wss`; here there is no TLS, so the scheme is put right."""
+    voice = client.text_to_speech
+    voice._ws_base_url = voice._ws_base_url.replace("wss://", "ws://")
+    return {"shown": lines.digest(voice.convert_realtime(**{**args, "text": iter(args["text"])}))}
+
+
+def listened_until_refused(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """Sends the same sound until the session says that there is no money left."""
+
+    async def listen() -> str:
+        refused: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        options = {"model_id": args["model"], "audio_format": AudioFormat.PCM_16000, "sample_rate": 16000}
+        socket = await client.speech_to_text.realtime.connect(options)
+        socket.on(RealtimeEvents.QUOTA_EXCEEDED, lambda told: refused.set_result(told["error"]))
+        for _ in range(args["times"]):
+            await socket.send({"audio_base_64": args["sound"]})
+        text = await asyncio.wait_for(refused, 20)
+        await socket.close()
+        return text
+
+    return {"shown": asyncio.run(listen())}
+
+
 def tell(error: Exception) -> dict[str, Any] | None:
     if not isinstance(error, ApiError):
         return lines.told_of_a_socket(error)
@@ -140,6 +164,8 @@ lines.serve(
         "cancel": cancelled,
         "transcribe": transcribed,
         "listen_live": listened,
+        "listen_until_refused": listened_until_refused,
+        "speak_live": spoken_live,
         **{name: heard(name) for name in SOUNDS},
         **{f"{name}_cancel": left(name) for name in SOUNDS},
         "design": designed,
