@@ -107,10 +107,10 @@ def test_a_realtime_handshake_that_is_refused_has_a_status(
     key = gateway.mint(max_spend_usd=1)
     error = talk(running_sdks, gateway, key, model="gpt-unreal")["error"]
     assert (error["classes"][0], error["status"]) == ("InvalidStatus", 404)
-    assert error["body"]["error"]["code"] == "model_not_found"
+    assert json.loads(error["body"])["error"]["code"] == "model_not_found"
     provider.refuse(429, '{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}')
     error = talk(running_sdks, gateway, key)["error"]
-    assert (error["status"], error["body"]["error"]["code"]) == (429, "upstream_rate_limited")
+    assert (error["status"], json.loads(error["body"])["error"]["code"]) == (429, "upstream_rate_limited")
 
 
 @cell("openai", "live conversation", "cap", "openai")
@@ -127,7 +127,7 @@ def test_a_realtime_session_ends_at_the_cap_with_an_error_event(
     assert (result["shown"], result["closed"]) == ("key_cap_exceeded", [1008, "key_cap_exceeded"])
     assert gateway.wait_settled(key, 1)["cost_micros"] == 4 * 30 + 4 + 64 * 1000
     error = talk(running_sdks, gateway, key)["error"]
-    assert (error["status"], error["body"]["error"]["type"]) == (402, "insufficient_quota")
+    assert (error["status"], json.loads(error["body"])["error"]["type"]) == (402, "insufficient_quota")
 
 
 @cell("openai", "live conversation", "cancel", "openai")
@@ -180,10 +180,10 @@ def test_deepgrams_sdk_sees_the_status_of_a_refused_handshake(
     gateway: Gateway, provider: FakeLive, running_sdks: Sdks
 ) -> None:
     error = deepgram(running_sdks, gateway, gateway.mint(max_spend_usd=0), "listen_live", LISTEN)["error"]
-    assert (error["status"], error["body"]["err_code"]) == (402, "key_cap_exceeded")
+    assert (error["status"], json.loads(error["body"])["err_code"]) == (402, "key_cap_exceeded")
     provider.refuse(400, '{"err_code":"Bad Request","err_msg":"no such model"}')
     error = deepgram(running_sdks, gateway, gateway.mint(max_spend_usd=1), "listen_live", LISTEN)["error"]
-    assert (error["status"], error["body"]["err_msg"]) == (400, "no such model")
+    assert (error["status"], json.loads(error["body"])["err_msg"]) == (400, "no such model")
 
 
 # --- ElevenLabs ---
