@@ -9,6 +9,7 @@ import asyncio
 import json
 import socket
 import struct
+import time
 from contextlib import suppress
 from random import Random
 from typing import Any, cast
@@ -102,6 +103,7 @@ class Line(asyncio.Protocol):
         with suppress(HungUp):
             await self._perform(entry, asked)
         entry.lasted_s = loop.time() - entry.arrived_s
+        entry.gone_ms = time.time_ns() // 1_000_000
         if not entry.ended:
             entry.left_early = True
             entry.silence_s = loop.time() - self.wrote_s
