@@ -251,8 +251,8 @@ class Audit:
             return True  # cut at the cap, maybe with the usage already on its way
         if entry.left_early and entry.silence_s >= QUIET_S:
             return True
-        # A provider that was late, as on a busy machine: only after that long, from the caller's sending to what it saw,
-        # or, where the caller left meanwhile, to what the provider saw of its end.
+        # A provider that was late, as on a busy machine: only after that long, from the caller's sending to its
+        # answer, or to the end that the provider saw where the caller left meanwhile.
         until_ms = max(seen.answered_ms, entry.gone_ms) if seen is not None else 0
         waited_s = (until_ms - seen.sent_ms) / 1000 if seen is not None else entry.lasted_s
         return status == GATEWAY_TIMEOUT and max(waited_s, entry.lasted_s) >= QUIET_S

@@ -35,9 +35,9 @@ class Entry:
     silence_s: float = 0.0
     """How long the provider had sent nothing when the gateway hung up."""
     lasted_s: float = 0.0
+    """From its arrival to its end."""
     gone_ms: int = 0
     """When it was over, by the clock that the callers have."""
-    """From its arrival to its end."""
     pieces: tuple[Piece, ...] = ()
 
     @property
