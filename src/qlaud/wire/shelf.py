@@ -11,6 +11,7 @@ from qlaud.wire.gemini_embed import GeminiEmbedWire
 from qlaud.wire.interactions import InteractionsWire
 from qlaud.wire.jobs import JobRule
 from qlaud.wire.minimax_chat import MiniMaxChatWire
+from qlaud.wire.minimax_pieces import MiniMaxImageWire, MiniMaxMusicWire
 from qlaud.wire.minimax_speech import MiniMaxSpeechWire
 from qlaud.wire.minimax_video import MINIMAX_VIDEO
 from qlaud.wire.mistral_ocr import MistralOcrWire
@@ -64,8 +65,11 @@ WIRES: Mapping[str, Wire] = {
     "mistral_speech": SpeechWire(text_field="input", stream_field="stream"),
     "mistral_ocr": MistralOcrWire(),
     "minimax_speech": MiniMaxSpeechWire(),
+    "minimax_music": MiniMaxMusicWire(),
+    "minimax_image": MiniMaxImageWire(),
     "qwen_generation": QwenGenerationWire(),
     "qwen_speech": QwenSpeechWire(),
+    "qwen_image": QwenGenerationWire(),
     "xai_speech": SpeechWire(model_field=""),
     "xai_transcription": TranscriptionWire(model_field=""),
 }
