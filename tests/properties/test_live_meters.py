@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qlaud.core.usage import AtLeast, Exact, Metered
+from qlaud.wire.counts import LONGEST_S, millis
 from qlaud.wire.live import LiveTerms, Meter
 from qlaud.wire.live_deepgram import ListenMeter, SpeakMeter
 from qlaud.wire.live_elevenlabs import SpeechMeter
-from qlaud.wire.live_gauge import LONGEST_S, millis
 from qlaud.wire.live_openai import RealtimeMeter
 from qlaud.wire.live_time import TimeMeter
 

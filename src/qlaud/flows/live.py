@@ -25,7 +25,7 @@ from qlaud.flows.principals import Principals
 from qlaud.ports import Clock, Ids, LiveRefused, LiveSocket, LiveUpstream, UpstreamFault
 from qlaud.wire.errors import provider_message
 from qlaud.wire.live import LiveTerms, Meter, SecondMeter
-from qlaud.wire.live_query import Query
+from qlaud.wire.query import Query
 
 NO_SIMULATOR = "test keys have no live sessions: the simulator answers plain requests only"
 TRANSCRIPTION = "audio_transcription"

@@ -15,8 +15,8 @@ from qlaud.flows.answers import BUDGET
 from qlaud.flows.headers import to_client, to_upstream, to_upstream_query, upstream_request_id
 from qlaud.flows.live_calls import LiveIncoming
 from qlaud.ports import Headers, LiveRequest, LiveSocket
-from qlaud.wire.live_query import Query
 from qlaud.wire.live_shelf import LIVE_WIRES, LiveWire
+from qlaud.wire.query import Query
 
 OF_THE_HANDSHAKE = b"sec-websocket-"
 NOT_TOLD = frozenset((b"date", b"server", b"content-length", b"content-type"))

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import cast
 
 import msgspec
@@ -14,6 +14,7 @@ Fields = dict[str, object]
 """A decoded JSON object."""
 
 LARGEST = 2**53 - 1
+LONGEST_S = 10**9
 LARGEST_DOLLARS = 1_000_000
 """No single call costs more; a larger number is a mistake."""
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -45,6 +46,19 @@ def number(fields: Fields, name: str) -> int:
     """The count `name`, 0 if it is absent or makes no sense."""
     value = fields.get(name)
     return 0 if value is None else count(value) or 0
+
+
+def millis(fields: Fields, name: str) -> int | None:
+    """A number of seconds in whole milliseconds, rounded up; None if it is absent or makes no sense."""
+    value = fields.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not math.isfinite(value) or not 0 <= value <= LONGEST_S:
+        return None
+    whole = round(value * 1000)
+    if whole / 1000 == value:  # no more than three places, so these are the digits that were sent
+        return whole
+    return int((Decimal(str(value)) * 1000).to_integral_value(ROUND_CEILING))
 
 
 def word(fields: Fields, name: str) -> str:

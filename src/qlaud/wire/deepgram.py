@@ -13,10 +13,9 @@ from qlaud.core.errors import BadRequest, UnsupportedField
 from qlaud.core.usage import EMPTY, AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire.audio_upload import LEAST_MS, MS_PER_S, held_ms, likely_ms
 from qlaud.wire.body import read_body, read_text
-from qlaud.wire.counts import Fields, count, first_object, nested, number, read_fields
-from qlaud.wire.live_gauge import millis
-from qlaud.wire.live_query import Query
+from qlaud.wire.counts import Fields, count, first_object, millis, nested, number, read_fields
 from qlaud.wire.media import raw_byte_rate
+from qlaud.wire.query import Query
 from qlaud.wire.taps import BodyTap
 from qlaud.wire.types import ANSWERED, AnswerHead, Asked, ModelCall, Tap
 from qlaud.wire.unit_wire import Terms, UnitWire, WholeReading, unit_call

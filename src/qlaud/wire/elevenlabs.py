@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire.audio_upload import MS_PER_S, form_of, held_ms, likely_ms
 from qlaud.wire.body import Members, read_body, read_text, read_whole
-from qlaud.wire.counts import Fields, count, last_number, nested, number, objects, read_fields
-from qlaud.wire.live_gauge import millis
+from qlaud.wire.counts import Fields, count, last_number, millis, nested, number, objects, read_fields
 from qlaud.wire.speech import CREDITS
 from qlaud.wire.taps import BodyTap
 from qlaud.wire.types import ANSWERED, AnswerHead, Asked, ModelCall, Tap

@@ -11,11 +11,11 @@ ones for each turn (`SpeechMetadata`) and for the session (`SessionMetadata`, cu
 from collections.abc import Sequence
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
-from qlaud.wire.counts import count, number, read_fields, word
+from qlaud.wire.counts import count, millis, number, read_fields, word
 from qlaud.wire.live import MS_PER_S, Frame, LiveTerms, Need, mentions, text_of
 from qlaud.wire.live_audio import SAMPLE_BYTES, AudioCount, ContainedAudio, RawAudio
-from qlaud.wire.live_gauge import Gauge, millis
-from qlaud.wire.live_query import Query
+from qlaud.wire.live_gauge import Gauge
+from qlaud.wire.query import Query
 
 DEFAULT_RATE = 16_000
 CHARACTERS_PER_S = 16

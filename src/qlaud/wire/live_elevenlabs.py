@@ -15,7 +15,7 @@ from qlaud.wire.counts import UNREADABLE, read_fields
 from qlaud.wire.live import MS_PER_S, Frame, LiveTerms, Need, text_of
 from qlaud.wire.live_audio import RawAudio
 from qlaud.wire.live_gauge import Gauge
-from qlaud.wire.live_query import Query
+from qlaud.wire.query import Query
 
 CHARACTERS_PER_S = 16
 SECRET_FIELDS = ("xi_api_key", "xi-api-key", "authorization", "single_use_token")

@@ -1,12 +1,5 @@
 """One quantity of a live session that only grows: what may be billed, what the provider says, what was settled."""
 
-from decimal import ROUND_CEILING, Decimal
-from math import isfinite
-
-from qlaud.wire.counts import Fields
-
-LONGEST_S = 10**9
-
 
 class Gauge:
     """Cumulative counts in whole units. `told` is the provider's own, None while it has said nothing."""
@@ -58,16 +51,3 @@ class Gauge:
         more = max(0, total - self.settled)
         self.settled += more
         return more
-
-
-def millis(fields: Fields, name: str) -> int | None:
-    """A number of seconds in whole milliseconds, rounded up; None if it is absent or makes no sense."""
-    value = fields.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if not isfinite(value) or not 0 <= value <= LONGEST_S:
-        return None
-    whole = round(value * 1000)
-    if whole / 1000 == value:  # no more than three places, so these are the digits that were sent
-        return whole
-    return int((Decimal(str(value)) * 1000).to_integral_value(ROUND_CEILING))

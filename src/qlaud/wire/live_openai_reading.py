@@ -11,9 +11,8 @@ from typing import cast
 from msgspec import Struct
 
 from qlaud.core.usage import Usage
-from qlaud.wire.counts import Fields, count, nested, number, objects, word
+from qlaud.wire.counts import Fields, count, millis, nested, number, objects, word
 from qlaud.wire.live_elevenlabs import decoded_size
-from qlaud.wire.live_gauge import millis
 
 TOKENS_PER_S = 20
 """Of audio, at most."""

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
-from qlaud.wire.counts import Fields, nested, number, objects, read_fields, word
+from qlaud.wire.counts import Fields, millis, nested, number, objects, read_fields, word
 from qlaud.wire.live import Frame, LiveTerms, Need
-from qlaud.wire.live_gauge import Gauge, millis
+from qlaud.wire.live_gauge import Gauge
 
 Vendor = Literal["xai", "openai_live"]
 TOKENS = ("input_tokens", "output_tokens", "total_tokens")

@@ -8,8 +8,7 @@ own (providers.md, section 7, D 35, 36, 58).
 """
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
-from qlaud.wire.counts import Fields, count, last_object, nested, number, objects, read_fields, word
-from qlaud.wire.live_gauge import millis
+from qlaud.wire.counts import Fields, count, last_object, millis, nested, number, objects, read_fields, word
 from qlaud.wire.sse import event_data, split_events
 from qlaud.wire.types import ModelCall
 

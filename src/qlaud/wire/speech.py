@@ -13,7 +13,7 @@ from msgspec import Raw
 from qlaud.core.usage import EMPTY, Usage
 from qlaud.wire.body import Members, read_body, read_flag, read_items, read_members, read_text
 from qlaud.wire.counts import UNREADABLE, count
-from qlaud.wire.live_query import Query
+from qlaud.wire.query import Query
 from qlaud.wire.types import ANSWERED, AnswerHead, Asked, ModelCall, Tap
 from qlaud.wire.unit_wire import Terms, UnitWire, known_tap, unit_call
 

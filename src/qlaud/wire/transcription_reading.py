@@ -3,8 +3,17 @@
 from msgspec.structs import replace
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
-from qlaud.wire.counts import Fields, count, last_number, last_object, nested, number, read_fields, word
-from qlaud.wire.live_gauge import millis
+from qlaud.wire.counts import (
+    Fields,
+    count,
+    last_number,
+    last_object,
+    millis,
+    nested,
+    number,
+    read_fields,
+    word,
+)
 from qlaud.wire.types import ModelCall
 
 DONE = ("transcript.text.done", "transcription.done")

@@ -1,4 +1,4 @@
-"""The query of a live path: where Deepgram and ElevenLabs say what is about to be sent."""
+"""The query of a request: where Deepgram and ElevenLabs say what is asked, or about to be sent."""
 
 import re
 from collections.abc import Mapping
