@@ -7,8 +7,8 @@ from contextlib import suppress
 import pytest
 from bench import proc
 from tests.support.fake_live import Await, Close, FakeLive, Gate
-from tests.support.gateway import Gateway
-from tests.support.live_client import dial
+from tests.support.gateway import Gateway, until
+from tests.support.live_client import dial, refused, rest
 from tests.support.rawhttp import RawConnection, connected, request
 from websockets.exceptions import ConnectionClosed
 
@@ -128,3 +128,27 @@ def test_a_provider_who_does_not_read_stops_its_caller(gateway: Gateway, provide
         assert sent < 500
         gate.open()
     sender.join(20)
+
+
+def test_a_session_is_one_call_for_the_limits_of_its_key(gateway: Gateway, provider: FakeLive) -> None:
+    key = gateway.mint(max_spend_usd=1, rpm_limit=2, max_parallel=1)
+    told = [json.dumps({"type": "Results", "start": 0, "duration": second}) for second in range(1, 5)]
+    steps = [step for number, result in enumerate(told, 1) for step in (Await(number), result)]
+    closing = json.dumps({"type": "Metadata", "duration": 4, "channels": 1})
+    provider.script(*steps, Await(text="CloseStream"), closing, Close(1000))
+    with dial(gateway, LISTEN, key=key.secret) as socket:
+        for second, result in enumerate(told, 1):
+            socket.send(bytes(32_000))
+            assert socket.recv(20) == result
+            until(lambda second=second: len(gateway.usage(key)["events"]) >= second, "the slice is settled")
+        status, body = refused(gateway, LISTEN, key=key.secret)
+        assert (status, json.loads(body)["err_code"]) == (429, "parallel_limited")
+        socket.send('{"type":"CloseStream"}')
+        assert rest(socket)[1] == 1000
+    usage = gateway.wait_settled(key, 4)
+    assert sum(event["audio_seconds"] for event in usage["events"]) == 4
+    provider.script(Close(1000))
+    with dial(gateway, LISTEN, key=key.secret) as socket:
+        rest(socket)
+    status, body = refused(gateway, LISTEN, key=key.secret)
+    assert (status, json.loads(body)["err_code"]) == (429, "rate_limited")
