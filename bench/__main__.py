@@ -1,4 +1,4 @@
-"""`python -m bench`: one table in one run. See --help; results are for the machine they were made on."""
+"""`python -m bench`: every figure in one run. See --help; results are for the machine they were made on."""
 
 import argparse
 import json
@@ -7,18 +7,24 @@ import signal
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import machine, report, rounds
+from bench import machine, report, rounds, transfers
 from bench.contenders import KEYS, NAMES, TITLES
 from bench.measure import QUICK, STREAM_BURST, STREAM_EVENTS, STREAM_GAP_MS, Bench, Effort
 from bench.processes import choose_cores
 from bench.stats import growth_mb
+from bench.taps import table
+from bench.taps.table import Taps
 
 SOAK_SLICES = 20
 GROWTH_LIMIT_MB = 4.0
 NOISY = 0.1
+CALLS, TRANSFERS, TAPS, SOAK = "calls", "transfers", "taps", "soak"
+TAP_ROUNDS = 3
+"""Rounds over the taps for each of the others: they are short."""
 NOTES = f"""\
 One contender at a time works, alone on its core; load generator, fake provider and PostgreSQL share another.
 Medians of the rounds; (n x): ratio to nginx in the same round; added: less no proxy at all in the same round.
@@ -29,6 +35,21 @@ other core (load generator, provider, PostgreSQL) or other work; "req/s per core
 Events: about 130 bytes, {STREAM_EVENTS} a stream, {STREAM_BURST} a write; 64 streams, on each a write every \
 {STREAM_GAP_MS} ms; full speed: no pause.
 Memory: resident set of the contender after all rounds; of PostgreSQL the proportional set."""
+
+
+@dataclass(slots=True)
+class Found:
+    """Everything that one run measured."""
+
+    results: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    carried: transfers.Carried = field(default_factory=dict)
+    taps: Taps = field(default_factory=Taps)
+    sizes_mb: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def growths(self) -> dict[str, float]:
+        """How much memory grew over a whole soak."""
+        return {name: growth_mb(sizes) for name, sizes in self.sizes_mb.items() if len(sizes) > SOAK_SLICES}
 
 
 def main() -> int:
@@ -51,55 +72,88 @@ def main() -> int:
 
 def _run(asked: argparse.Namespace, bench: Bench, stack: ExitStack) -> int:
     effort: Effort = QUICK if asked.quick else Effort()
-    wanted = asked.only or (["qlaud"] if asked.soak else list(NAMES))
-    running = rounds.start_all(wanted, bench, stack, say=_say)
-    if not running:
-        return 2
-    sizes_mb: dict[str, list[float]] = {}
-    results: dict[str, dict[str, list[float]]] = {}
-    if asked.soak:
-        for one in running:
-            if one.child is not None:
-                sizes_mb[one.name] = rounds.soak(one, bench, count=asked.soak, slices=SOAK_SLICES, say=_say)
-    else:
-        results = rounds.measure_all(running, bench, effort, rounds=asked.rounds, say=_say)
-    growths = {name: growth_mb(sizes) for name, sizes in sizes_mb.items() if len(sizes) > SOAK_SLICES}
-    found = report.aims(results, growth_mb=growths.get(report.SUBJECT), growth_limit_mb=GROWTH_LIMIT_MB)
-    facts = {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), **machine.describe()}
-    _print(asked, bench, results, found, facts)
-    for name, growth in growths.items():
-        first_mb, last_mb = sizes_mb[name][0], sizes_mb[name][-1]
-        print(
-            f"soak {name}: {first_mb:.1f} MB at first, {last_mb:.1f} MB at last, {growth:+.2f} MB once warm"
+    parts = _parts(asked)
+    found = Found()
+    if parts != {TAPS}:
+        wanted = asked.only or (
+            ["qlaud"] if asked.soak else NAMES if CALLS in parts else transfers.CONTENDERS
         )
+        running = rounds.start_all(list(wanted), bench, stack, say=_say)
+        if not running and TAPS not in parts:
+            return 2
+        if SOAK in parts:
+            for one in running:
+                if one.child is not None:
+                    sizes = rounds.soak(one, bench, count=asked.soak, slices=SOAK_SLICES, say=_say)
+                    found.sizes_mb[one.name] = sizes
+        if CALLS in parts:
+            found.results = rounds.measure_all(running, bench, effort, rounds=asked.rounds, say=_say)
+        if TRANSFERS in parts:
+            found.carried = transfers.measure_all(running, bench, rounds=asked.rounds, say=_say)
+    if TAPS in parts:
+        found.taps = rounds.measure_taps(bench, rounds=TAP_ROUNDS * asked.rounds, say=_say)
+    facts = {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), **machine.describe()}
+    _print(asked, bench, found, facts)
     if asked.json:
-        whole = {"machine": facts, "results": results, "soak_mb": sizes_mb, "left_out": bench.left_out}
-        whole["aims"] = [
-            {"promise": aim.promise, "limit": aim.limit, "measured": aim.measured} for aim in found
-        ]
-        asked.json.write_text(json.dumps(whole | {"complaints": bench.complaints}, indent=2) + "\n")
+        _write(asked.json, bench, found, facts)
     return 1 if bench.complaints else 0
 
 
-def _print(
-    asked: argparse.Namespace,
-    bench: Bench,
-    results: report.Results,
-    found: list[report.Aim],
-    facts: dict[str, str],
-) -> None:
+def _parts(asked: argparse.Namespace) -> set[str]:
+    """What to measure: what was asked for by name, or everything."""
+    named = {part for part, is_asked in ((TAPS, asked.taps), (TRANSFERS, asked.transfers)) if is_asked}
+    if asked.soak:
+        return named | {SOAK}
+    return named or ({CALLS} if asked.only else {CALLS, TRANSFERS, TAPS})
+
+
+def _print(asked: argparse.Namespace, bench: Bench, found: Found, facts: dict[str, str]) -> None:
+    show = report.markdown_table if asked.markdown else report.text_table
     print("\n" + ", ".join(f"{name}: {text}" for name, text in facts.items()))
-    if results:
-        table = report.rows(results, TITLES)
-        print("\n" + (report.markdown_table(table) if asked.markdown else report.text_table(table)))
-        print("\n" + NOTES + "\n")
+    if found.results:
+        print("\n" + show(report.rows(found.results, TITLES)) + "\n\n" + NOTES)
+    if found.carried:
+        print("\n" + show(transfers.rows(found.carried, TITLES)) + "\n\n" + transfers.NOTES)
+    if found.taps.figures:
+        print("\n" + show(table.rows(found.taps)) + "\n\n" + table.NOTES)
+    print()
     for name, reason in bench.left_out.items():
         print(f"left out: {name}: {reason}")
-    if report.SUBJECT in results or asked.soak:
-        print("\n".join(report.aim_lines([aim for aim in found if aim.measured is not None or results])))
+    print("\n".join(report.aim_lines(_aims(found))))
     for complaint in bench.complaints:
         print(f"FAILED: {complaint}")
-    print(_noise(results))
+    print(_noise(found.results))
+    for name, growth in found.growths.items():
+        sizes = found.sizes_mb[name]
+        print(
+            f"soak {name}: {sizes[0]:.1f} MB at first, {sizes[-1]:.1f} MB at last, {growth:+.2f} MB once warm"
+        )
+
+
+def _aims(found: Found) -> list[report.Aim]:
+    """The aims of what was measured; in a run over everything also the one that was not."""
+    growth = found.growths.get(report.SUBJECT)
+    calls = report.aims(found.results, growth_mb=growth, growth_limit_mb=GROWTH_LIMIT_MB)
+    if report.SUBJECT not in found.results:
+        calls = [aim for aim in calls if aim.measured is not None]
+    carried = transfers.aims(found.carried) if found.carried else []
+    return [*calls, *carried, *(table.aims(found.taps) if found.taps.figures else [])]
+
+
+def _write(file: Path, bench: Bench, found: Found, facts: dict[str, str]) -> None:
+    taps = {f"{wire}, {name}": figures for (wire, name), figures in found.taps.figures.items()}
+    aims = [{"promise": aim.promise, "limit": aim.limit, "measured": aim.measured} for aim in _aims(found)]
+    whole = {
+        "machine": facts,
+        "results": found.results,
+        "transfers": found.carried,
+        "taps": taps,
+        "soak_mb": found.sizes_mb,
+        "aims": aims,
+        "left_out": bench.left_out,
+        "complaints": bench.complaints,
+    }
+    file.write_text(json.dumps(whole, indent=2) + "\n")
 
 
 def _noise(results: report.Results) -> str:
@@ -122,6 +176,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", type=_names, default=None, help="contenders, by comma: " + ",".join(NAMES))
     parser.add_argument(
         "--soak", type=int, default=0, metavar="N", help="memory over N requests instead of the table"
+    )
+    parser.add_argument("--taps", action="store_true", help="nothing but what taps cost an event")
+    parser.add_argument(
+        "--transfers", action="store_true", help="nothing but large uploads and audio answers"
     )
     parser.add_argument(
         "--json", type=Path, default=None, metavar="FILE", help="also write every figure here"

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 MARK = b"~"
 MODEL = re.compile(rb'"model"\s*:\s*"([^"]{1,200})"')
-STEER = re.compile(rb"bench:(stream|open):(\d+)(?::(\d+):(\d+))?")
+STEER = re.compile(rb"bench:(stream|open|sound):(\d+)(?::(\d+):(\d+))?")
 PROSE = (
     "A gateway that spends other people's money has one duty before all others: never to spend more than it "
     "was allowed to. It takes the worst case first, calls the provider, and gives back what was not used. "
 )
 JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nrequest-id: req_bench\r\ncontent-length: "
+SOUND_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ntransfer-encoding: chunked\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
 STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nrequest-id: req_bench\r\n"
     b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -27,9 +29,10 @@ class Steer:
     """What a request asks of the fake provider, read from `bench:…` in a field that passes through."""
 
     kind: str
-    """`stream`: so many events, then the end. `open`: one event every so many seconds until released."""
+    """`stream`: so many events, then the end. `open`: one event every so many seconds until released. `sound`: so
+    many bytes of sound."""
     count: int
-    """Events of a stream; seconds between two events of an open one."""
+    """Events of a stream; seconds between two events of an open one; bytes."""
     burst: int = 5
     gap_ms: int = 20
 
@@ -63,9 +66,17 @@ def read_model(body: bytes) -> bytes:
 
 def json_answer(path: bytes, model: bytes) -> bytes:
     """A whole HTTP answer of about 1.2 KB of JSON with usage, in the shape of the path's wire."""
+    if b"/audio/transcriptions" in path or b"/listen" in path:
+        return transcript(path)
     before, after = _CHAT_PARTS if b"chat/completions" in path else _MESSAGE_PARTS
     length = len(before) + len(model) + len(after)
     return b"".join((JSON_HEAD, b"%d\r\n\r\n" % length, before, model, after))
+
+
+def transcript(path: bytes) -> bytes:
+    """A whole HTTP answer to sound, in the shape of the path's wire."""
+    body = _compact(_HEARD if b"/listen" in path else _TRANSCRIBED).encode()
+    return b"%b%d\r\n\r\n%b" % (JSON_HEAD, len(body), body)
 
 
 def script(path: bytes, model: bytes, *, burst: int) -> Script:
@@ -75,7 +86,7 @@ def script(path: bytes, model: bytes, *, burst: int) -> Script:
         opening=STREAM_HEAD + chunk(opening),
         burst=chunk(event * burst),
         single=chunk(event),
-        closing=chunk(closing) + b"0\r\n\r\n",
+        closing=chunk(closing) + LAST_CHUNK,
     )
 
 
@@ -154,6 +165,12 @@ def _chat_stream(model: bytes) -> tuple[bytes, bytes, bytes]:
     )
 
 
+_TRANSCRIBED = {"text": PROSE, "usage": {"type": "duration", "seconds": 782}}
+_METADATA = {"request_id": "req_bench", "duration": 781.25, "channels": 1, "models": ["m1"]}
+_HEARD = {
+    "metadata": _METADATA,
+    "results": {"channels": [{"alternatives": [{"transcript": PROSE, "confidence": 0.99, "words": []}]}]},
+}
 _CHAT_USAGE = {"prompt_tokens": 220, "completion_tokens": 250, "total_tokens": 470}
 _CHAT_CHOICE = {"index": 0, "message": {"role": "assistant", "content": PROSE * 5}, "finish_reason": "stop"}
 _MESSAGE_PARTS = _split(_message("@model@", PROSE * 5, 250))

@@ -37,6 +37,7 @@ worker_rlimit_nofile 8192;
 events {{ worker_connections 4096; }}
 http {{
   access_log off;
+  client_max_body_size 64m;
   client_body_temp_path {home}/body;
   proxy_temp_path {home}/proxy;
   fastcgi_temp_path {home}/fastcgi;
@@ -139,8 +140,10 @@ def _qlaud(upstream: int, cores: Cores, home: Path) -> Contender:
         "QLAUD_MASTER_KEY": master,
         "ANTHROPIC_API_KEY": "bench",
         "OPENAI_API_KEY": "bench",
+        "DEEPGRAM_API_KEY": "bench",
         "QLAUD_ANTHROPIC_BASE_URL": f"http://127.0.0.1:{upstream}",
         "QLAUD_OPENAI_BASE_URL": f"http://127.0.0.1:{upstream}",
+        "QLAUD_DEEPGRAM_BASE_URL": f"http://127.0.0.1:{upstream}",
     }
     child = start([sys.executable, "-m", "qlaud", "serve"], core=cores.contender, log=home / "log", env=env)
     made = Contender(name="qlaud", port=port, keys=[], database_dir=database_dir)

@@ -60,6 +60,15 @@ def parse_memory(rollup: str) -> Memory:
     return Memory(rss_kb=found["Rss:"], pss_kb=found["Pss:"])
 
 
+def parse_peak(status: str) -> int:
+    """VmHWM of a `/proc/<pid>/status`, kilobytes; 0 where it is not told."""
+    for line in status.splitlines():
+        name, _, text = line.partition(":")
+        if name == "VmHWM":
+            return int(text.split()[0])
+    return 0
+
+
 def parse_core(text: str, core: int) -> CoreTimes:
     """The times of `core` in `/proc/stat`. Raises LookupError if there is no such core."""
     for line in text.splitlines():
@@ -120,6 +129,26 @@ def memory(pids: Iterable[int]) -> Memory:
             continue
         rss_kb, pss_kb = rss_kb + one.rss_kb, pss_kb + one.pss_kb
     return Memory(rss_kb=rss_kb, pss_kb=pss_kb)
+
+
+def peak_kb(pids: Iterable[int]) -> int:
+    """The most resident memory each of `pids` had since its peak was forgotten, added up."""
+    total = 0
+    for pid in pids:
+        try:
+            total += parse_peak((PROC / str(pid) / "status").read_text())
+        except OSError:
+            continue
+    return total
+
+
+def forget_peaks(pids: Iterable[int]) -> None:
+    """Peaks begin anew with what is resident now (proc(5), `clear_refs`)."""
+    for pid in pids:
+        try:
+            (PROC / str(pid) / "clear_refs").write_text("5")
+        except OSError:
+            continue
 
 
 def core_times(core: int) -> CoreTimes:

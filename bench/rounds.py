@@ -4,6 +4,8 @@ Inside a round the contenders take turns at each measurement, so that a slow min
 of them; the order turns by one each round.
 """
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,9 +13,11 @@ from pathlib import Path
 from bench import measure
 from bench.contenders import Contender, launch, missing
 from bench.measure import Bench, Effort, Figures
-from bench.processes import Cores, NotReady
+from bench.processes import Cores, NotReady, start, stop
+from bench.taps.table import Taps, dearest, from_json
 
 Say = Callable[[str], None]
+TAPS_LIMIT_S = 600.0
 STEPS = (measure.saturation, measure.pace, measure.streaming, measure.torrent)
 
 
@@ -75,6 +79,27 @@ def soak(contender: Contender, bench: Bench, *, count: int, slices: int, say: Sa
         if out.errors:
             break
     return sizes
+
+
+def measure_taps(bench: Bench, *, rounds: int, say: Say) -> Taps:
+    """What taps cost, measured by a process of its own on the contender's core. If that dies, there is a complaint."""
+    command, log = [sys.executable, "-m", "bench.taps", str(rounds)], bench.home / "taps.log"
+    child = start(command, core=bench.cores.contender, log=log, answers=True)
+    try:
+        said, _ = child.communicate(timeout=TAPS_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        said = ""
+    finally:
+        stop(child)
+    if not said.strip():
+        bench.complaints.append(f"the taps could not be measured: {log.read_text()[-500:]}")
+        return Taps()
+    taps = from_json(said)
+    bench.complaints += taps.complaints
+    bench.left_out |= taps.left_out
+    if found := dearest(taps):
+        say(f"taps: {len(taps.figures)} streams, {rounds} rounds; the dearest {found[1]:.2f} us ({found[0]})")
+    return taps
 
 
 def with_upstream(cores: Cores, home: Path, stack: ExitStack) -> Bench:

@@ -11,7 +11,21 @@ from typing import cast
 
 import uvloop
 
-from bench.answers import Script, Steer, json_answer, read_model, read_steer, script
+from bench.answers import (
+    LAST_CHUNK,
+    SOUND_HEAD,
+    Script,
+    Steer,
+    chunk,
+    json_answer,
+    read_model,
+    read_steer,
+    script,
+)
+from bench.cargo import SOUND_PART
+
+LARGE_BYTES = 1_000_000
+"""A larger body is not kept: nothing in it steers."""
 
 Scripts = dict[tuple[bytes, bytes, int], Script]
 
@@ -22,6 +36,12 @@ class Provider(asyncio.Protocol):
     def __init__(self, scripts: Scripts, open_streams: set["Provider"]) -> None:
         self._scripts, self._open = scripts, open_streams
         self._pending = b""
+        self._unread = 0
+        """Bytes of a large body that are still to come."""
+        self._path = b""
+        self._full = False
+        self._sound_bytes = 0
+        """Sound that is still to be written."""
         self._timer: asyncio.TimerHandle | None = None
         self._script: Script | None = None
         self._left = 0
@@ -36,17 +56,40 @@ class Provider(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
 
+    def pause_writing(self) -> None:
+        """The peer does not read as fast as sound is written."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self._full = False
+        if self._sound_bytes:
+            self._play()
+
     def data_received(self, data: bytes) -> None:
-        """Answers once a whole request is there."""
+        """Answers once a whole request is there. Of a large body only the beginning is kept."""
+        if self._unread:
+            self._unread -= len(data)
+            if self._unread <= 0:
+                self._unread = 0
+                self._answer(self._path, self._pending)
+                self._pending = b""
+            return
         pending = self._pending + data if self._pending else data
         head_end = pending.find(b"\r\n\r\n")
-        body_start = head_end + 4
-        if head_end < 0 or len(pending) < body_start + (length := _content_length(pending[:head_end])):
+        if head_end < 0:
             self._pending = pending
             return
-        self._pending = pending[body_start + length :]
         path = pending[: pending.find(b"\r\n")].split(b" ")[1]
-        self._answer(path, pending[body_start : body_start + length])
+        end = head_end + 4 + _content_length(pending[:head_end])
+        if end > LARGE_BYTES:
+            self._unread = end - len(pending)
+            self._path, self._pending = path, pending[head_end + 4 :]
+        elif len(pending) < end:
+            self._pending = pending
+        else:
+            self._pending = pending[end:]
+            self._answer(path, pending[head_end + 4 : end])
 
     def _answer(self, path: bytes, body: bytes) -> None:
         if path == b"/bench/release":
@@ -58,6 +101,11 @@ class Provider(asyncio.Protocol):
         model, steer = read_model(body), read_steer(body)
         if steer is None:
             self._transport.write(json_answer(path, model))
+            return
+        if steer.kind == "sound":
+            self._sound_bytes = steer.count
+            self._transport.write(SOUND_HEAD)
+            self._play()
             return
         key = (path, model, steer.burst)
         if key not in self._scripts:
@@ -79,6 +127,13 @@ class Provider(asyncio.Protocol):
         self._transport.write(chunks.burst if whole else chunks.single)
         self._left -= steer.burst if whole else 1
         self._timer = asyncio.get_running_loop().call_later(steer.gap_ms / 1000, self._stream, steer, chunks)
+
+    def _play(self) -> None:
+        """Sound until the peer has enough in hand, or all of it."""
+        while self._sound_bytes and not self._full and not self._transport.is_closing():
+            piece = SOUND_PART[: self._sound_bytes]
+            self._sound_bytes -= len(piece)
+            self._transport.write(chunk(piece) + (b"" if self._sound_bytes else LAST_CHUNK))
 
     def _keep_open(self, steer: Steer, chunks: Script) -> None:
         self._transport.write(chunks.single)

@@ -83,10 +83,19 @@ class ArrayTap:
         return self._reading.complete
 
     def feed(self, chunk: bytes) -> bytes:
-        self._last = chunk.rstrip(AROUND)[-1:] or self._last
-        at = self._scan(chunk, 0) if self._depth or self._in_string else 0
+        at, text = 0, chunk
+        if self._depth or self._in_string:
+            at = self._scan(chunk, 0)
+        elif self._begun:
+            text = self._begun + chunk
+            self._begun = b""
         if not (self._depth or self._in_string):
-            self._look(self._begun + chunk[at:])
+            at = self._reading.items(text, at)
+            if at and at == len(text):  # as nearly every chunk does
+                self._last, self.at_boundary = b"}", True
+                return chunk
+            self._look(text, at)
+        self._last = chunk.rstrip(AROUND)[-1:] or self._last
         self.at_boundary = not (self._begun or self._depth or self._in_string or self._last == b"]")
         return chunk
 
@@ -106,12 +115,8 @@ class ArrayTap:
         before = {b"": b"[", b"[": b"", b",": b""}.get(self._last, b",\r\n")
         return before + item + b"]"
 
-    def _look(self, text: bytes) -> None:
-        """Count the plain items and read the others; one that has only begun waits for the next chunk."""
-        self._begun = b""
-        at = self._reading.items(text, 0)
-        if at == len(text):
-            return
+    def _look(self, text: bytes, at: int) -> None:
+        """Read the items from `at` on; one that has only begun waits for the next chunk."""
         if text.rstrip(BETWEEN).endswith(b"}") and self._whole_items(text[at:]):
             return
         while len(text) - at > BEGUN_BYTES or _NEXT.search(text, at):

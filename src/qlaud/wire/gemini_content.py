@@ -93,7 +93,7 @@ class GeminiContent:
             self._text_bytes += size
         self.output_floor = max(self.output_floor, self._counted)
 
-    def note_chunk(self, size: int, candidates: int, thoughts: int, *, is_thought: bool) -> None:
+    def note_chunk(self, size: int, candidates: int, thoughts: int, is_thought: bool) -> None:
         """Count one piece of text, and what the usage behind it stands for. In one step: nearly every chunk is this."""
         if size:
             self._counted += 1
@@ -111,11 +111,11 @@ class GeminiContent:
         """Count the text in events that hold nothing else."""
         self.note_matching(events, _TEXT)
 
-    def note_matching(self, events: bytes, key: re.Pattern[bytes]) -> None:
+    def note_matching(self, events: bytes, key: re.Pattern[bytes], *, is_thought: bool = False) -> None:
         """Count the strings behind these keys."""
         pieces, size = strings_matching(events, key)
         if pieces:
-            self.note_text(pieces, size)
+            self.note_text(pieces, size, is_thought=is_thought)
 
     def note_fragment(self, text: bytes, size: int) -> None:
         """Count an answer of `size` bytes that was cut off."""

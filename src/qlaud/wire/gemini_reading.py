@@ -27,7 +27,7 @@ MOST_INDEXES = 128
 _SHAPE = (
     rb'\{~"candidates":_\[~\{~"content":_\{~(?:"role":_"model"~,_)?"parts":_\[~\{~"text":_"([^"\\]*+(?:\\.[^"\\]*+)*+)"~'
     rb'(,_"thought":_true~)?\}~\]~(?:,_"role":_"model"~)?\}~(?:,_"index":_0~)?\}~\]~'
-    rb',_"usageMetadata":_(\{[^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+\})~(?:,_"(?:modelVersion|responseId)":_"[^"\\]*+"~)*+\}'
+    rb',_"usageMetadata":_(\{~(?:"promptTokenCount":_\d++~,_)?(?:"candidatesTokenCount":_(\d{1,15}))?[^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+\})~(?:,_"(?:modelVersion|responseId)":_"[^"\\]*+"~)*+\}'
 )
 """The commonest chunk and nothing beside it: text of the first candidate, and a running usage. Between its marks are
 blanks where `_` stands, and where it is written in lines also where `~` does."""
@@ -35,8 +35,8 @@ _LINE = _SHAPE.replace(b"_", b" ?").replace(b"~", b"")
 _EVENT = re.compile(rb"data: ?" + _LINE + rb"[\r\n]+", re.DOTALL)
 _ITEM = re.compile(rb"[\s,\[\]]*+" + _LINE, re.DOTALL)
 _INDENTED = re.compile(rb"[\s,\[\]]*+" + _SHAPE.replace(b"_", rb"\s*+").replace(b"~", rb"\s*+"), re.DOTALL)
-_CANDIDATES = re.compile(rb'"candidatesTokenCount": ?(\d{1,15})')
-_THOUGHTS = re.compile(rb'"thoughtsTokenCount": ?(\d{1,15})')
+_CANDIDATES, _THOUGHTS = b'"candidatesTokenCount":', b'"thoughtsTokenCount":'
+_NUMBER = re.compile(rb" ?(\d{1,15})")
 _VERSION = re.compile(rb'"modelVersion": ?"([^"\\]{1,128})"')
 
 
@@ -126,14 +126,9 @@ class GeminiReading:
         self.indexes.add(0)
         content = self._content
         for one in chunks:
-            words, thought, usage = one.groups()
-            spoken, mused = _CANDIDATES.search(usage), _THOUGHTS.search(usage)
-            content.note_chunk(
-                len(words),
-                int(spoken[1]) if spoken else 0,
-                int(mused[1]) if mused else 0,
-                is_thought=thought is not None,
-            )
+            words, thought, usage, spoken = one.groups()
+            candidates = int(spoken) if spoken else _count(_CANDIDATES, usage)
+            content.note_chunk(len(words), candidates, _count(_THOUGHTS, usage), thought is not None)
             self._pending = usage
         self.output_floor = content.output_floor
         self.started = self.started or self.output_floor > 0
@@ -247,6 +242,13 @@ class GeminiReading:
         """Parse the usage that was let by last."""
         if self._pending:
             self._usage, self._pending = read_fields(self._pending) or self._usage, b""
+
+
+def _count(name: bytes, usage: bytes) -> int:
+    """A count of a usage object, 0 if it is not there."""
+    at = usage.rfind(name)
+    number = _NUMBER.match(usage, at + len(name)) if at >= 0 else None
+    return int(number[1]) if number else 0
 
 
 def _matches(shape: re.Pattern[bytes], text: bytes, at: int) -> tuple[list[re.Match[bytes]], int]:

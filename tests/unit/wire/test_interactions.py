@@ -225,6 +225,7 @@ USAGE = {
     "output_tokens_by_modality": [{"modality": "audio", "tokens": 11}],
     "grounding_tool_count": [{"type": "google_search", "count": 3}, {"type": "google_maps", "count": 1}],
 }
+REPORT = {"total_input_tokens": 9, "total_output_tokens": 4, "total_thought_tokens": 5}
 EXPECTED = Usage(
     320,
     cache_read_tokens=512,
@@ -277,6 +278,12 @@ def test_what_broke_off_costs_what_was_seen() -> None:
     assert run(tap_of(), cut + running) == AtLeast(Usage(9, output_tokens=40, served_model=MODEL))
     assert run(tap_of(), text_delta("Hello")) == AtLeast(Usage(INPUT_BOUND, output_tokens=5))
     thought = event("step.delta", index=0, delta={"type": "thought_summary", "content": {"text": "Hm"}})
+    signature = event("step.delta", index=0, delta={"type": "thought_signature", "signature": "c2ln"})
+    told = event("step.delta", index=0, delta={"type": "text", "text": "x"}, metadata={"total_usage": REPORT})
+    for size in (0, 1):
+        assert run(tap_of(), thought + signature, size) == AtLeast(Usage(INPUT_BOUND, output_tokens=2))
+        found = run(tap_of(), thought + thought + told + thought, size)
+        assert found == AtLeast(Usage(9, output_tokens=4 + 5 + 2, reasoning_tokens=5))
     call = event("step.delta", index=1, delta={"type": "arguments_delta", "arguments": '{"q":1}'})
     assert run(tap_of(), thought + call) == AtLeast(Usage(INPUT_BOUND, output_tokens=2 + len('{\\"q\\":1}')))
 
