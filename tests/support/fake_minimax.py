@@ -83,6 +83,21 @@ def speech_stream(*, gate: Gate | None = None) -> Answer:
     return Answer(parts, content_type="text/event-stream; charset=utf-8", stream=True)
 
 
+def music_stream(*, gate: Gate | None = None) -> Answer:
+    """A song in pieces."""
+    pieces = [_music(SPEECH[:500], 1), _music(SPEECH[500:], 1), _music(b"", 2)]
+    first, *rest = (f"data: {json.dumps(piece)}\n\n".encode() for piece in pieces)
+    parts: list[Part] = [first, *([gate] if gate else []), *rest]
+    return Answer(parts, content_type="text/event-stream; charset=utf-8", stream=True)
+
+
+def _music(sound: bytes, status: int) -> dict[str, Any]:
+    answer = {"data": {"audio": sound.hex(), "status": status}, "trace_id": "trace-2", "base_resp": OK}
+    if status == 2:
+        answer["extra_info"] = {"music_duration": 25364, "music_sample_rate": 44100, "bitrate": 256000}
+    return answer
+
+
 def _native(*, wants_tool: bool = False) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": TEXT}
     if wants_tool:
@@ -150,9 +165,7 @@ def _respond(call: Call) -> Answer:
         counts = {"success_count": "2", "failed_count": "0"}
         return answer_json({"id": "i-1", "data": {"image_urls": urls}, "metadata": counts, "base_resp": OK})
     if call.path == "/v1/music_generation":
-        extra = {"music_duration": 25364, "music_sample_rate": 44100, "bitrate": 256000}
-        music = {"data": {"audio": SPEECH.hex(), "status": 2}, "extra_info": extra, "base_resp": OK}
-        return answer_json({**music, "trace_id": "trace-2"})
+        return music_stream() if asked.get("stream") else answer_json(_music(SPEECH, 2))
     return MINIMAX.respond(call)
 
 

@@ -23,7 +23,7 @@ MODALITIES: dict[str, tuple[str, ...]] = {
     "openai_chat": ("text (chat)",),
     "openai_responses": ("text (responses)",),
     "gemini_generate": ("text (native)", "images", "speech"),
-    "qwen_generation": ("text (native)",),
+    "qwen_generation": ("text (native)", "images", "speech"),
     "minimax_chat": ("text (native)",),
     "mistral_fim": ("text (completion)",),
     "deepgram_read": ("text (analysis)",),

@@ -87,14 +87,16 @@ PAINT = {
     "body": {"model": fake_minimax.PAINTER, "prompt": "A pixel", "n": 2},
     "show": ["data", "image_urls", 1],
 }
-COMPOSE = {
+COMPOSE: dict[str, Any] = {
     "path": "/v1/music_generation",
     "body": {"model": fake_minimax.COMPOSER, "prompt": "A hum", "lyrics": "La la la la la"},
-    "show": ["data", "status"],
+    "show": ["data", "audio"],
 }
+COMPOSE_STREAM = {**COMPOSE, "body": {**COMPOSE["body"], "stream": True}}
 REFUSAL = fake_minimax.MINIMAX.refusal(400, "as scripted")
 SPOKEN, PIECE = fake_minimax.SPEECH.hex(), fake_minimax.SPEECH[:500].hex()
 COST, SPEECH_COST = fake_minimax.COST_MICROS, fake_minimax.SPEECH_COST_MICROS
+MUSIC_COST = fake_minimax.MUSIC_COST_MICROS
 
 TRIALS = [
     plain(
@@ -157,5 +159,15 @@ TRIALS = [
         Deed("call", PAINT, "https://example.com/2.png", fake_minimax.PICTURE_COST_MICROS, {"images": 2}),
         REFUSAL,
     ),
-    plain("minimax", "music", Deed("call", COMPOSE, 2, fake_minimax.MUSIC_COST_MICROS), REFUSAL),
+    plain(
+        "minimax",
+        "music",
+        Deed("call", COMPOSE, SPOKEN, MUSIC_COST),
+        REFUSAL,
+        stream=Deed("stream", COMPOSE_STREAM, SPOKEN, MUSIC_COST),
+        cancel=Cancel(
+            Deed("cancel", COMPOSE_STREAM, PIECE, MUSIC_COST),
+            lambda gate: fake_minimax.music_stream(gate=gate),
+        ),
+    ),
 ]
