@@ -147,10 +147,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _asks_for_socket(self) -> bool:
         """Whether this request becomes a WebSocket: a live path, a whole handshake, nothing else under way."""
+        if not self.parser.should_upgrade():
+            return False
         headers = dict(self.headers)
         return (
-            self.parser.should_upgrade()
-            and self.ws_protocol_class is not None
+            self.ws_protocol_class is not None
             and self._get_upgrade() == b"websocket"
             and self.parser.get_method() == b"GET"
             and headers.get(b"sec-websocket-version") == b"13"

@@ -162,7 +162,14 @@ class Live:
         strand: Strand,
         socket: LiveSocket,
     ) -> "asyncio.Task[None]":
-        parts = Parts(route.wire, meter, strand, socket, partial(self._second, incoming, route))
+        parts = Parts(
+            route.wire,
+            meter,
+            strand,
+            socket,
+            open_second=partial(self._second, incoming, route),
+            check_foreign=partial(self._principals.check_resource, incoming.secret),
+        )
         session = Session(parts, self._clock, self._settings.session)
         task = asyncio.create_task(session.run(caller, told_headers(route, strand.last_hold, socket)))
         self._sessions[session] = task

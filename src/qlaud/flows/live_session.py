@@ -57,6 +57,9 @@ class Refused(Struct, frozen=True, gc=False):
     error: QlaudError
 
 
+CheckForeign = Callable[[str], Awaitable[None]]
+"""Raises what refuses a caller who names something of the operator's account."""
+
 Why = CallerLeft | ProviderEnded | Refused
 
 
@@ -82,6 +85,7 @@ class Parts:
     """The money of its model."""
     socket: LiveSocket
     open_second: OpenSecond
+    check_foreign: CheckForeign
 
 
 class Session:
@@ -90,6 +94,7 @@ class Session:
     def __init__(self, parts: Parts, clock: Clock, terms: SessionTerms) -> None:
         self._wire, self._meter, self._strand = parts.wire, parts.meter, parts.strand
         self._socket, self._open_second = parts.socket, parts.open_second
+        self._check_foreign = parts.check_foreign
         self._clock, self._terms = clock, terms
         self._others: dict[str, Strand] = {}
         self._opening = asyncio.Lock()
@@ -152,6 +157,8 @@ class Session:
                 frame = cleaned(frame)
             self._meter.offer(frame)
             try:
+                if self._meter.foreign is not None:
+                    await self._check_foreign(self._meter.foreign)
                 await self._cover()
             except BaseException:
                 self._meter.withdraw()

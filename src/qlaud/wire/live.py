@@ -102,6 +102,11 @@ class Meter(Protocol):
         ...
 
     @property
+    def foreign(self) -> str | None:
+        """The field by which the frame offered last names something of the operator's account at the provider."""
+        ...
+
+    @property
     def second(self) -> "tuple[str, SecondMeter] | None":
         """The name and the meter of another model that works in this session too, on its own bill."""
         ...

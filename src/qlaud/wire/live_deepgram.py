@@ -27,6 +27,7 @@ class ListenMeter:
     """Seconds of audio. `flux` has no closing `Metadata`."""
 
     second = None
+    foreign = None
 
     def __init__(self, query: bytes, terms: LiveTerms, *, flux: bool = False) -> None:
         asked = Query(query)
@@ -160,6 +161,7 @@ class SpeakMeter:
     countable = True
     due = False
     second = None
+    foreign = None
 
     def __init__(self, query: bytes, terms: LiveTerms, *, tells: bool = False) -> None:
         self._gauge = Gauge()

@@ -32,6 +32,7 @@ class SpeechMeter:
     due = False
     told_all = True
     second = None
+    foreign = None
 
     def __init__(self, query: bytes, terms: LiveTerms) -> None:
         self._gauge = Gauge()
@@ -87,6 +88,7 @@ class TranscriptionMeter:
     due = False
     told_all = True
     second = None
+    foreign = None
 
     def __init__(self, query: bytes, terms: LiveTerms) -> None:
         kind, _, rate = Query(query).text("audio_format", DEFAULT_FORMAT).rpartition("_")

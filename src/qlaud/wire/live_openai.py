@@ -39,6 +39,8 @@ WATCHED = (
     '"conversation.item.input_audio_transcription.completed"',
     '"error"',
 )
+PROMPT = "prompt"
+"""A template of the operator's."""
 DEFAULT_OUTPUT = 4_096
 """The most output tokens of a realtime model that does not say."""
 SLACK_TOKENS = 256
@@ -68,6 +70,7 @@ class RealtimeMeter:
         self._offered = self._offered_audio = 0
         self._offered_response = False
         self._used = self._settled = ZERO
+        self.foreign: str | None = None
         self.transcription = TranscriptionMeter(terms)
         self._transcriber = ""
 
@@ -102,6 +105,7 @@ class RealtimeMeter:
         """What a frame adds to the context, asks for, or changes."""
         self._offered = self._offered_audio = 0
         self._offered_response = False
+        self.foreign = None
         if isinstance(frame, bytes):
             return
         if APPEND in frame:
@@ -194,6 +198,7 @@ class RealtimeMeter:
         match word(fields, "type"):
             case "session.update":
                 session = nested(fields, "session")
+                self.foreign = PROMPT if nested(session, PROMPT) else None
                 self._offered = size_of(session.get("instructions")) + size_of(session.get("tools"))
                 self._terms = dearer(self._terms, changed(self._terms, session))
                 self._changes += 1
@@ -201,6 +206,7 @@ class RealtimeMeter:
                 self._offered = item_tokens(nested(fields, "item"), self._terms)
             case "response.create":
                 response = nested(fields, "response")
+                self.foreign = PROMPT if nested(response, PROMPT) else None
                 self._offered = size_of(response.get("instructions")) + size_of(response.get("input"))
                 self._asked.append((word(fields, "event_id"), limit_of(response, self._terms)))
                 self._offered_response = True

@@ -24,6 +24,7 @@ class TimeMeter:
 
     countable = True
     second = None
+    foreign = None
 
     def __init__(self, terms: LiveTerms, vendor: Vendor) -> None:
         self._terms = terms

@@ -160,6 +160,7 @@ def test_audio_does_not_go_on_while_the_next_response_is_not_held(
         assert socket.recv(20) == begun("r1")  # now a second one would have to be held beside it
         _, code, reason = rest(socket)
     assert (code, reason) == (1008, "key_cap_exceeded")
+    assert provider.last.closed.wait(20)
     assert provider.last.messages == [audio(20), '{"type":"response.cancel"}']
 
 
@@ -214,6 +215,23 @@ def test_transcription_has_events_of_its_own_on_its_own_model(gateway: Gateway, 
     told = by_model["whisper-1"]
     assert (told["cost_micros"], told["surface"]) == (200, "audio_transcription")  # $0.006 a minute
     assert told["parent_id"] == session
+
+
+def test_a_template_of_the_operators_is_not_for_every_user(gateway: Gateway, provider: FakeLive) -> None:
+    key = gateway.mint(max_spend_usd=1)
+    provider.script(created(), Await(99))
+    with dial(gateway, REALTIME, key=key.secret) as socket:
+        assert socket.recv(20)
+        socket.send(event("session.update", session={"prompt": {"id": "pmpt_1"}}))
+        assert rest(socket)[1:] == (1008, "unsupported_field")
+    assert provider.last.closed.wait(20)
+    assert provider.last.messages == []
+    provider.script(created(), Await(1), Close())
+    with dial(gateway, REALTIME, key=gateway.master_key) as socket:
+        assert socket.recv(20)
+        socket.send(event("session.update", session={"prompt": {"id": "pmpt_1"}}))
+        assert rest(socket)[1] == 1000
+    assert len(provider.last.messages) == 1
 
 
 def test_a_model_without_a_live_form_is_told(gateway: Gateway, provider: FakeLive) -> None:

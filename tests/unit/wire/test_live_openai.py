@@ -202,6 +202,16 @@ def test_input_from_elsewhere_counts_as_the_whole_window(outside: dict[str, Any]
     assert meter.need(ahead=False).input_tokens == 32_000
 
 
+def test_a_template_of_the_operators_is_told() -> None:
+    meter = RealtimeMeter(TERMS)
+    for frame in (
+        event("session.update", session={"prompt": {"id": "p"}}),
+        event("response.create", response={}),
+    ):
+        meter.offer(frame)
+        assert meter.foreign == ("prompt" if "prompt" in frame else None)
+
+
 def test_a_response_outside_the_conversation_does_not_tell_its_context() -> None:
     meter = RealtimeMeter(TERMS)
     meter.seen(done("r1", usage_of(500, 0, 0, 0, 50)))
