@@ -14,7 +14,7 @@ from tests.support import fake_anthropic
 from tests.support.fake_anthropic import compatible
 from tests.support.fake_chat import TEXT, TOOL_ARGUMENTS, Dialect
 from tests.support.fake_provider import Answer, Call, FakeProvider, Gate, Part, answer_json, serve_provider
-from tests.support.fake_videos import Films
+from tests.support.fake_videos import Films, open_to_all
 from tests.support.gateway import OPERATOR_KEYS
 
 OK = {"status_code": 0, "status_msg": "success"}
@@ -178,5 +178,5 @@ def serve_minimax() -> Generator[FakeProvider]:
         film = films.respond("minimax", call)
         return _respond(call) if film is None else film
 
-    with serve_provider(_refuse, respond) as provider:
+    with serve_provider(open_to_all(_refuse), respond) as provider:
         yield provider

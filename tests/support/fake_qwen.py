@@ -15,7 +15,7 @@ from tests.support.fake_anthropic import compatible
 from tests.support.fake_chat import TEXT, Dialect
 from tests.support.fake_openai_responses import Responses
 from tests.support.fake_provider import Answer, Call, FakeProvider, Gate, Part, answer_json, serve_provider
-from tests.support.fake_videos import Films
+from tests.support.fake_videos import Films, open_to_all
 from tests.support.gateway import OPERATOR_KEYS
 
 MODEL, PAINTER, SPEAKER, EMBEDDER = "qwen3.8-max", "qwen-image-3.0", "qwen3-tts-flash", "text-embedding-v4"
@@ -196,5 +196,5 @@ def serve_qwen() -> Generator[FakeProvider]:
         film = films.respond("qwen", call)
         return _respond(call) if film is None else film
 
-    with serve_provider(_refuse, respond) as provider:
+    with serve_provider(open_to_all(_refuse), respond) as provider:
         yield provider

@@ -1,7 +1,7 @@
 """Videos as four providers make them: a call begins a job, its record says when it is done and what is billed.
 
 The first look at a record finds the job running, the second finds it done, unless the test says otherwise. The costs
-are worked out by hand: sora-2 at 100000 micros a second; grok-imagine-video by xAI's own word; wan3.0-video at 83000
+are worked out by hand: sora-2 at 100000 micros a second; grok-imagine-video by xAI's own word; wan3.0-video at 82513
 a second of 720p; MiniMax-H3 at 80000 a second of 768p.
 """
 
@@ -15,6 +15,12 @@ from tests.support.fake_provider import Answer, Call, answer_json
 
 FILM = b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 4
 URL = "https://example.com/film.mp4"
+FILM_PATH = "/film.mp4"
+KEPT_HERE = "kept at the provider"
+"""In a prompt: the film can be fetched from the fake itself."""
+PICTURES, PAINTER = "/api/v1/services/aigc/text2image/image-synthesis", "qwen-image-3.0"
+"""Where Qwen makes pictures as tasks, which are like films."""
+PICTURE_URL = "https://example.com/picture.png"
 MODELS = {
     "openai": "sora-2",
     "xai": "grok-imagine-video",
@@ -23,12 +29,14 @@ MODELS = {
 }
 OPENAI_COST_MICROS = 800_000
 """8 seconds x 100000."""
-XAI_COST_MICROS = 412_345
-"""4123450000 ticks."""
-QWEN_COST_MICROS = 415_000
-"""5 seconds x 83000."""
+XAI_COST_MICROS = 298_765
+"""2987650000 ticks."""
+QWEN_COST_MICROS = 412_565
+"""5 seconds x 82513."""
 MINIMAX_COST_MICROS = 480_000
 """6 seconds x 80000."""
+PICTURES_COST_MICROS = 60_000
+"""2 pictures x 30000."""
 
 
 @dataclass(slots=True)
@@ -46,10 +54,14 @@ class Films:
     def respond(self, slug: str, call: Call) -> Answer | None:
         """The answer to a call about videos, None for any other."""
         begins, path, write = ROUTES[slug]
-        if call.method == "POST" and call.path == begins:
+        if call.path == FILM_PATH:
+            return Answer([FILM], content_type="video/mp4")
+        if call.method == "POST" and call.path in (begins, PICTURES):
             self._made += 1
             job = f"{slug}-job-{self._made}"
             self._asked[job] = _asked(call)
+            if KEPT_HERE.encode() in call.body:
+                self._asked[job]["url"] = f"http://{call.header('host')[0]}{FILM_PATH}"
             return answer_json(write(job, "queued", self._asked[job]))
         before, _, after = path.partition("{job}")
         if call.method == "POST" and call.path.endswith("/remix"):
@@ -72,6 +84,11 @@ class Films:
         if self._looks[job] <= self.running_for:
             return answer_json(write(job, "running", self._asked[job]))
         return answer_json(write(job, "failed" if self.fails else "done", self._asked[job]))
+
+
+def open_to_all(refuse: Callable[[Call], Answer | None]) -> Callable[[Call], Answer | None]:
+    """`refuse`, but the film itself needs no key."""
+    return lambda call: None if call.path == FILM_PATH else refuse(call)
 
 
 def _asked(call: Call) -> Any:
@@ -107,12 +124,12 @@ def _xai(job: str, state: str, asked: Any) -> dict[str, Any]:
         return {"status": "failed", "error": {"code": "invalid_argument", "message": "as scripted"}}
     if state == "running":
         return {"status": "pending", "progress": 40}
-    video = {"url": URL, "duration": asked.get("duration", 8), "respect_moderation": True}
+    video = {"url": asked.get("url", URL), "duration": asked.get("duration", 8), "respect_moderation": True}
     return {
         "status": "done",
         "video": video,
         "model": asked["model"],
-        "usage": {"cost_in_usd_ticks": 4_123_450_000},
+        "usage": {"cost_in_usd_ticks": 2_987_650_000},
     }
 
 
@@ -122,8 +139,11 @@ def _qwen(job: str, state: str, asked: Any) -> dict[str, Any]:
     answer: dict[str, Any] = {"output": output, "request_id": "r-1"}
     if state == "failed":
         output |= {"code": "DataInspectionFailed", "message": "as scripted"}
-    if state == "done":
-        output["video_url"] = URL
+    if state == "done" and asked["model"] == PAINTER:
+        output["results"] = [{"url": PICTURE_URL}] * asked["parameters"]["n"]
+        answer["usage"] = {"image_count": asked["parameters"]["n"]}
+    elif state == "done":
+        output["video_url"] = asked.get("url", URL)
         seconds = asked.get("parameters", {}).get("duration", 5)
         usage = {"duration": seconds, "output_video_duration": seconds, "input_video_duration": 0}
         answer["usage"] = {**usage, "SR": 720, "video_count": 1, "ratio": "16:9"}
@@ -139,7 +159,7 @@ def _minimax(job: str, state: str, asked: Any) -> dict[str, Any]:
     task: dict[str, Any] = {"task_id": job, "status": words[state], "duration": seconds}
     if state == "done":
         usage = {"total_seconds": seconds, "input_seconds": 0, "output_seconds": seconds}
-        task |= {"content": {"url": URL}, "resolution": asked.get("resolution", "768P")}
+        task |= {"content": {"url": asked.get("url", URL)}, "resolution": asked.get("resolution", "768P")}
         task["usage"] = {**usage, "input_image_count": 0}
     return {"task": task, "base_resp": fine}
 

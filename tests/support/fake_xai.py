@@ -13,7 +13,7 @@ from typing import Any
 from tests.support.fake_chat import Dialect
 from tests.support.fake_openai_responses import Responses
 from tests.support.fake_provider import Answer, Call, FakeProvider, Gate, Part, answer_json, serve_provider
-from tests.support.fake_videos import Films
+from tests.support.fake_videos import Films, open_to_all
 
 
 def error(status: int, message: str, code: str | None) -> dict[str, Any]:
@@ -107,5 +107,5 @@ def serve_xai() -> Generator[FakeProvider]:
         film = films.respond("xai", call)
         return _respond(call) if film is None else film
 
-    with serve_provider(XAI.refuse, respond) as provider:
+    with serve_provider(open_to_all(XAI.refuse), respond) as provider:
         yield provider

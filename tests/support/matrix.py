@@ -30,7 +30,10 @@ MODALITIES: dict[str, tuple[str, ...]] = {
     "openai_embeddings": ("embeddings",),
     "gemini_interactions": ("text (interactions)",),
     "gemini_embed": ("embeddings",),
-    **dict.fromkeys(("openai_images", "openai_image_edits", "qwen_image", "minimax_image"), ("images",)),
+    **dict.fromkeys(
+        ("openai_images", "openai_image_edits", "qwen_image_tasks", "minimax_image"), ("images",)
+    ),
+    "qwen_image": ("images",),
     **dict.fromkeys(("openai_speech", "elevenlabs_speech", "deepgram_speak", "cartesia_speech"), ("speech",)),
     **dict.fromkeys(("mistral_speech", "minimax_speech", "qwen_speech", "xai_speech"), ("speech",)),
     **dict.fromkeys(("openai_transcription", "openai_translation"), ("transcription",)),
@@ -67,6 +70,7 @@ NO_SUCH_CASE: dict[str, frozenset[str]] = {
 SUCH_A_CASE = frozenset(
     (
         ("openai", "images", "stream"),
+        ("qwen", "images", "cancel"),  # as tasks
         ("openai", "transcription", "stream"),
         ("mistral", "transcription", "stream"),
     )

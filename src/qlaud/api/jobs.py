@@ -36,8 +36,9 @@ ADDRESS = frozenset((b"host", b"x-forwarded-proto"))
 class ShapedRelay:
     """A caller's side that gets the answer to a begun video in the shape of its path: implements `calls.Relay`."""
 
-    def __init__(self, relay: AsgiRelay, incoming: Incoming, form: str, at_ms: int) -> None:
-        self._relay, self._incoming, self._form, self._at_ms = relay, incoming, form, at_ms
+    def __init__(self, relay: AsgiRelay, incoming: Incoming, model: str, form: str, *, at_ms: int) -> None:
+        self._relay, self._incoming, self._model = relay, incoming, model
+        self._form, self._at_ms = form, at_ms
         self.start, self.write, self.end = relay.start, relay.write, relay.end
         self.fail, self.abort = relay.fail, relay.abort
 
@@ -57,8 +58,8 @@ class ShapedRelay:
             return None
         if self._form == "small":
             return msgspec.json.encode({"id": job, "status": "queued"})
-        call = self._incoming.wire.read_call(self._incoming.asked)
-        facts = VideoFacts(job, call.model, self._at_ms, call.demand.most.get(VIDEO_MS, 0), call.demand.grade)
+        demand = self._incoming.wire.read_call(self._incoming.asked).demand
+        facts = VideoFacts(job, self._model, self._at_ms, demand.most.get(VIDEO_MS, 0), demand.grade)
         return msgspec.json.encode(openai_video(facts, VideoState("queued")))
 
 
@@ -94,7 +95,7 @@ class JobsEdge:
                 return await self._inference.open(
                     self._videos.remix(incoming, job, self._own.again(job)), relay
                 )
-            native = self._videos.native(incoming)
+            native, model = self._videos.native(incoming)
         except QlaudError:
             if incoming.upload is not None:
                 incoming.upload.close()
@@ -104,7 +105,8 @@ class JobsEdge:
             return await self._inference.open(native, relay)
         readable = tuple(pair for pair in native.headers if pair[0] != b"accept-encoding")
         native = replace(native, headers=readable)
-        return await self._inference.open(native, ShapedRelay(relay, native, form, self._clock.now_ms()))
+        shaped = ShapedRelay(relay, native, model, form, at_ms=self._clock.now_ms())
+        return await self._inference.open(native, shaped)
 
     async def _ask(self, found: Found, scope: Scope, receive: Receive, relay: AsgiRelay) -> None:
         surface = found.surface

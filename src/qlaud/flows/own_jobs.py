@@ -8,7 +8,7 @@ from contextlib import suppress
 from urllib.parse import quote
 
 from qlaud.core.catalog import Host
-from qlaud.core.errors import NotFound, QlaudError
+from qlaud.core.errors import BadRequest, NotFound, QlaudError
 from qlaud.core.jobs import CONTENT_FOR_MS, Job, content_token, opens_content
 from qlaud.core.providers import Provider
 from qlaud.flows.answers import fault_error, provider_error
@@ -129,14 +129,14 @@ class OwnJobs:
         return provider.base_path + jobs.record.filled({"job": quote(job.upstream_id, safe="")})
 
     def again(self, job: Job) -> bytes:
-        """The raw path that begins another job like this one, as the vendor knows it. Raises NotFound."""
+        """The raw path that begins another job like this one, as the vendor knows it. Raises BadRequest."""
         provider = self._provider(job)
         jobs = provider.wires[job.wire].jobs
         for other in jobs.others if jobs is not None else ():
             if other.verb == "again":
                 filled = other.path.filled({"job": quote(job.upstream_id, safe="")})
                 return (provider.usual_base_path + filled).encode("ascii")
-        raise NotFound(f"{provider.display_name} makes no other video from one")
+        raise BadRequest(f"{provider.display_name} makes no other video from one")
 
     async def _relayed(self, job: Job, response: UpstreamResponse, relay: Relay) -> None:
         if response.status >= 300:

@@ -5,7 +5,7 @@ The caller's request becomes a call in the provider's own wire, and goes the way
 
 from msgspec.structs import replace
 
-from qlaud.core.catalog import Catalog, Host
+from qlaud.core.catalog import Host, Model
 from qlaud.core.errors import BadRequest
 from qlaud.core.jobs import Job
 from qlaud.flows.calls import Incoming
@@ -25,23 +25,22 @@ class Videos:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
 
-    @property
-    def catalog(self) -> Catalog:
-        """The models."""
-        return self._directory.catalog
+    def native(self, incoming: Incoming) -> tuple[Incoming, str]:
+        """The call in the wire of the model's own provider, and what the model is called here.
 
-    def native(self, incoming: Incoming) -> Incoming:
-        """The call in the wire of the model's own provider. Raises BadRequest, ModelNotFound."""
+        Raises BadRequest, ModelNotFound.
+        """
         name = incoming.wire.read_call(incoming.asked).model
-        host, wire = self._host(name)
+        model = self._directory.catalog.resolve(name)
+        host, wire = self._host(model)
         if wire == OPENAI_VIDEO:
-            return incoming
+            return incoming, model.slug
         ask = replace(read_ask(incoming.asked), model=host.upstream_name(name))
         body, wanted = VIDEOS[wire].compose(ask)
         if incoming.upload is not None:
             incoming.upload.close()
         headers = [pair for pair in incoming.headers if pair[0] != b"content-type"]
-        return replace(
+        native = replace(
             incoming,
             wire=WIRES[wire],
             wire_name=wire,
@@ -49,11 +48,10 @@ class Videos:
             asked=Asked(body=body),
             upload=None,
         )
+        return native, model.slug
 
     def remix(self, incoming: Incoming, job: Job, target: bytes) -> Incoming:
         """The call that makes another video from that of `job`."""
-        if job.wire != OPENAI_VIDEO:
-            raise BadRequest("a video can be made from another one at OpenAI only")
         return replace(
             incoming,
             wire=remix_of(job.terms.planned),
@@ -63,9 +61,8 @@ class Videos:
             pattern=None,
         )
 
-    def _host(self, name: str) -> tuple[Host, str]:
+    def _host(self, model: Model) -> tuple[Host, str]:
         """The host whose videos are asked for, and its wire: the cheapest that is configured, else the cheapest."""
-        model = self._directory.catalog.resolve(name)
         found = [(host, wire) for host in model.hosts for wire in host.wires if wire in VIDEOS]
         if not found:
             raise BadRequest(f'model "{model.slug}" makes no videos', param="model")

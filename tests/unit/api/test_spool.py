@@ -78,7 +78,7 @@ def test_a_small_upload_touches_no_disk_and_a_large_one_leaves_no_name(tmp_path:
 
 
 @given(st.data())
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_pieces_carry_the_edits(data: st.DataObject) -> None:
     size = data.draw(st.sampled_from([0, 10, PIECE_BYTES + 3, MEMORY_BYTES + PIECE_BYTES]))
     places = sorted(data.draw(st.lists(st.integers(0, size), max_size=6, unique=True)))

@@ -179,10 +179,6 @@ def test_every_model_that_is_offered_has_a_price_at_every_host(catalog: Catalog)
 
 PENDING: dict[str, set[str]] = {
     "google": {"gemini_live"},
-    "minimax": {"minimax_video"},
-    "openai": {"openai_video"},
-    "qwen": {"qwen_video"},
-    "xai": {"xai_video"},
 }
 """Wires that models name and their provider's file does not have yet."""
 

@@ -101,6 +101,19 @@ def film_left(key: str, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": answer.output.task_status}
 
 
+def pictured(key: str, args: dict[str, Any]) -> dict[str, Any]:
+    """Begins pictures as a task and waits for them."""
+    begun = checked(dashscope.ImageSynthesis.async_call(api_key=key, **args))
+    done = checked(dashscope.ImageSynthesis.wait(begun, api_key=key))
+    return {"shown": [picture.url for picture in done.output.results]}
+
+
+def picture_left(key: str, args: dict[str, Any]) -> dict[str, Any]:
+    """Begins pictures as a task and never asks for them."""
+    answer = checked(dashscope.ImageSynthesis.async_call(api_key=key, **args))
+    return {"shown": answer.output.task_status}
+
+
 def tell(error: Exception) -> dict[str, Any] | None:
     if not isinstance(error, Refused):
         return None
@@ -123,6 +136,8 @@ lines.serve(
         "speech_cancel": speech_cancelled,
         "film": filmed,
         "film_left": film_left,
+        "picture": pictured,
+        "picture_left": picture_left,
     },
     connect,
     tell,

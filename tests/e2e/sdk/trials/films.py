@@ -9,6 +9,7 @@ from tests.support import fake_videos as fake
 
 SORA = {"model": fake.MODELS["openai"], "prompt": "A pixel", "seconds": "8", "size": "1280x720"}
 WAN = {"model": fake.MODELS["qwen"], "prompt": "A pixel", "duration": 5, "resolution": "720P"}
+PAINT = {"model": fake.PAINTER, "prompt": "A pixel", "n": 2, "size": "1024*1024"}
 GROK: dict[str, Any] = {
     "path": "/v1/videos/generations",
     "body": {"model": fake.MODELS["xai"], "prompt": "A pixel", "duration": 6, "resolution": "480p"},
@@ -47,6 +48,16 @@ TRIALS = [
         Deed("film", WAN, fake.URL, fake.QWEN_COST_MICROS, {"video_seconds": 5}),
         refusal=Refusal(fake_qwen.refusal(400, "as scripted"), 400, "Refused"),
         left=Deed("film_left", WAN, "PENDING", fake.QWEN_COST_MICROS),
+    ),
+    Trial(
+        "qwen",
+        "images",
+        ("dashscope", "python"),
+        "/qwen/api/v1",
+        "/api/v1",
+        "Refused",
+        Deed("picture", PAINT, [fake.PICTURE_URL] * 2, fake.PICTURES_COST_MICROS, {"images": 2}),
+        left=Deed("picture_left", PAINT, "PENDING", fake.PICTURES_COST_MICROS),
     ),
     Trial(
         "xai",
