@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.fake_batches import Batches
 from tests.support.fake_provider import (
     Answer,
     Call,
@@ -67,7 +68,13 @@ ERROR_TYPES = {
 @contextmanager
 def serve_anthropic() -> Generator[FakeProvider]:
     """A fake Anthropic that takes the operator's key alone."""
-    with serve_provider(_refuse, _respond) as provider:
+    batches = Batches(TEXT_USAGE)
+
+    def respond(call: Call) -> Answer:
+        batch = batches.respond(call)
+        return _respond(call) if batch is None else batch
+
+    with serve_provider(_refuse, respond) as provider:
         yield provider
 
 
@@ -141,8 +148,8 @@ def _refuse(call: Call) -> Answer | None:
 
 
 def _respond(call: Call) -> Answer:
-    asked: Any = call.json
     path = call.target.partition("?")[0]
+    asked: Any = call.json if call.method == "POST" else None
     if path == "/v1/messages/count_tokens":
         return answer_json({"input_tokens": 2095}, headers=HEADERS)
     if path != "/v1/messages":

@@ -124,7 +124,9 @@ class Worker:
 
     def __init__(self, desk: "JobsDesk", *, silence_ms: int = DAY_MS) -> None:
         outlets = Outlets(http=desk.provider, simulator=desk.provider)
-        directory = Directory(desk.catalog, Registry({"acme": desk.acme}), outlets)
+        directory = Directory(
+            desk.catalog, Registry({one.slug: one for one in (desk.acme, *desk.others)}), outlets
+        )
         self.store = JobStore(desk.pool.acquire)
         self.calls = Metered(desk.ledger, desk.clock, CountedMeters(), hold_wait_s=0, jobs=self.store)
         self.records = Records(directory)
@@ -154,6 +156,7 @@ class JobsDesk:
     provider: RecordKeeper = field(default_factory=RecordKeeper)
     catalog: Catalog = field(default_factory=lambda: Catalog((FILM,), "9"))
     acme: Provider = ACME
+    others: tuple[Provider, ...] = ()
 
     def worker(self, **terms: Any) -> Worker:
         """A process of its own."""

@@ -40,6 +40,7 @@ MODALITIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("elevenlabs_transcription", "deepgram_listen"), ("transcription",)),
     **dict.fromkeys(("mistral_transcription", "xai_transcription"), ("transcription",)),
     **dict.fromkeys(("openai_video", "xai_video", "qwen_video", "minimax_video"), ("video",)),
+    "anthropic_batches": ("batches",),
     "mistral_ocr": ("ocr",),
     "minimax_music": ("music",),
     "elevenlabs_music": ("music",),
@@ -62,7 +63,7 @@ NO_SUCH_CASE: dict[str, frozenset[str]] = {
     "text (analysis)": _ANSWER_ONLY,
     **dict.fromkeys(("speech", "music", "sound effects", "voice changing", "voice isolation"), _SOUND),
     "text (completion)": _SOUND,
-    "video": frozenset(("stream", "tools")),
+    **dict.fromkeys(("video", "batches"), frozenset(("stream", "tools"))),
     "live conversation": frozenset(("stream",)),
     **dict.fromkeys(("live transcription", "live speech"), frozenset(("stream", "tools"))),
 }

@@ -23,6 +23,7 @@ UNITS = {
     "transcription": "seconds or tokens",
     "video": "seconds",
     "ocr": "pages",
+    "batches": "tokens",
     "music": "credits or pieces",
     "sound effects": "credits",
     "voice changing": "credits",

@@ -4,6 +4,7 @@ A secret is `qlk_live_` or `qlk_test_` and 64 lower-case hex digits. It is shown
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
@@ -45,6 +46,13 @@ def display_prefix(secret: str) -> str:
 def mode_of(secret: str) -> Mode:
     """The mode a secret was minted in; it is part of the secret, so no look-up is needed."""
     return "test" if secret.startswith("qlk_test_") else "live"
+
+
+def allows(allowed: Sequence[str] | None, model: str) -> bool:
+    """Whether a key with these `allowed_models` may use a model: by its slug, or by a beginning with `*`."""
+    if allowed is None:
+        return True
+    return any(model == name or (name.endswith("*") and model.startswith(name[:-1])) for name in allowed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from qlaud.core.usage import AtLeast, Exact, Nothing, Usage
 from qlaud.flows.metered import UNPRICED
 from qlaud.flows.settling import FREE, priced
 from qlaud.flows.tally import Tally
+from qlaud.ports import UpstreamFault
 from qlaud.wire.jobs import Line
 
 logger = logging.getLogger("qlaud.jobs")
@@ -53,11 +54,13 @@ class Bills:
         usage, charge, estimated = priced(metered, card, hold, self._markup_bp)
         return Bill(usage, charge, estimated)
 
-    async def of_lines(self, job: Job, lines: AsyncIterator[Line]) -> Bill:
-        """The bill of a job of many calls. Raises what reading them raises."""
+    async def of_lines(self, job: Job, lines: AsyncIterator[Line], *, least: int = 0) -> Bill:
+        """The bill of a job of many calls. Raises what reading them raises, UpstreamFault for fewer than `least`."""
         tally = Tally(lambda model: self.card(job, model))
         async for line in lines:
             tally.add(line)
+        if tally.lines < least:
+            raise UpstreamFault(f"{tally.lines} results of {least}")
         if tally.is_priced:
             return Bill(tally.usage, tally.charge(self._markup_bp))
         if not self._was_priced(job):

@@ -76,6 +76,8 @@ class Prepared(Struct, frozen=True, gc=False):
     input_bound: int
     beyond_tokens: int = 0
     """Output tokens a candidate may have beside its limit; they are in `worst`."""
+    other_models: tuple[str, ...] = ()
+    """Of a batch: the models it calls beside `model`."""
 
 
 class Relay(Protocol):

@@ -9,7 +9,7 @@ import msgspec
 
 from qlaud.core.catalog import Model
 from qlaud.core.errors import ProviderNotConfigured
-from qlaud.core.keys import Principal, mode_of
+from qlaud.core.keys import Principal, allows, mode_of
 from qlaud.flows.answers import REFUSES_US, fault_error, provider_error
 from qlaud.flows.calls import Incoming, Route
 from qlaud.flows.decoding import decoder_for
@@ -77,7 +77,7 @@ class Free:
         usable = [
             model
             for model in self._catalog.models
-            if self._available(model, credential.principal) and _allows(credential.allowed_models, model.slug)
+            if self._available(model, credential.principal) and allows(credential.allowed_models, model.slug)
         ]
         return sorted(usable, key=lambda model: model.slug)
 
@@ -122,9 +122,3 @@ class Free:
             to_client(response.headers, drop=frozenset((b"content-encoding", b"content-length"))),
             body,
         )
-
-
-def _allows(allowed: tuple[str, ...] | None, slug: str) -> bool:
-    if allowed is None:
-        return True
-    return any(slug == name or (name.endswith("*") and slug.startswith(name[:-1])) for name in allowed)

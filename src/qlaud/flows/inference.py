@@ -19,6 +19,7 @@ from qlaud.core.errors import (
 from qlaud.core.keys import mode_of, secret_digest
 from qlaud.core.ledger import CallFacts, HoldAsk
 from qlaud.core.money import Micros
+from qlaud.flows.batches import Found, as_it_leaves, bound_of_batch
 from qlaud.flows.bounds import bound_of
 from qlaud.flows.calls import Incoming, Prepared, Relay, Route
 from qlaud.flows.directory import NOT_SIMULATED, SIMULATOR, Directory
@@ -26,6 +27,7 @@ from qlaud.flows.metered import UNPRICED, Metered
 from qlaud.flows.principals import Principals
 from qlaud.flows.pump import Pump, PumpTerms
 from qlaud.ports import Clock
+from qlaud.wire.types import ModelCall
 
 FLOOR_TOKENS = 256
 """An output limit is not lowered below this by money, unless the caller asked for less (contract 6.3)."""
@@ -73,6 +75,7 @@ class Inference:
             await self._principals.of(incoming.secret)  # a caller nobody knows learns nothing but that
             raise
         await self._principals.check_resource(incoming.secret, prepared.call.account_resource)
+        await self._principals.check_models(incoming.secret, prepared.other_models)
         hold = await self._calls.admit(prepared.ask, since_ticks_ms=began)
         if self._draining:  # while it waited
             await self._calls.void(hold)
@@ -94,12 +97,17 @@ class Inference:
             )
         demand = call.demand
         want = min(demand.max_output if demand.max_output is not None else model.max_output, LARGEST_LIMIT)
-        bound = bound_of(
-            call,
-            incoming.wire_name,
-            routes,
-            window=model.context_window,
-            markup_bp=self._terms.markup_bp,
+        found = self._batched(incoming, call)
+        bound = (
+            bound_of_batch(call, incoming.wire_name, found, markup_bp=self._terms.markup_bp)
+            if found
+            else bound_of(
+                call,
+                incoming.wire_name,
+                routes,
+                window=model.context_window,
+                markup_bp=self._terms.markup_bp,
+            )
         )
         worst = bound.worst
         floor = min(want, max(FLOOR_TOKENS, demand.thinking_budget + 1))
@@ -125,7 +133,9 @@ class Inference:
         )
         window = model.context_window
         input_bound = demand.input_tokens if window is None else min(demand.input_tokens, window)
-        return Prepared(incoming, call, model, routes, ask, worst, input_bound, bound.beyond_tokens)
+        others = tuple(one.model.slug for one in found.values() if one.model.slug != model.slug)
+        leaving = as_it_leaves(incoming, call, found) if found else incoming
+        return Prepared(leaving, call, model, routes, ask, worst, input_bound, bound.beyond_tokens, others)
 
     def tick(self) -> None:
         """Look after time limits of calls under way."""
@@ -150,6 +160,11 @@ class Inference:
             await asyncio.wait(self._pumps.values(), timeout=LAST_WORDS_S)
         for task in list(self._pumps.values()):
             task.cancel()
+
+    def _batched(self, incoming: Incoming, call: ModelCall) -> dict[str, Found]:
+        """The models that the requests of a batch name; empty for any other call."""
+        models = {part.model: self._model(incoming, part.model) for part in call.parts}
+        return {name: Found(model, self._routes(incoming, model)) for name, model in models.items()}
 
     def _model(self, incoming: Incoming, name: str) -> Model:
         """The model of that name; on a path that names its provider one that provider may know better than we.

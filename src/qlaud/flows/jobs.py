@@ -102,6 +102,19 @@ class Jobs:
             await self._end(job, self._bills.of(job, looked.progress.metered))
         return looked
 
+    async def close_books(self, job: Job) -> bool:
+        """Whether nothing is lost if the provider forgets the job now: it runs, or is settled with all its results.
+
+        Raises as `look`.
+        """
+        progress = (await self.look(job)).progress
+        if job.ended or not isinstance(progress, Elsewhere):
+            return True
+        if (bill := await self._bill(job, progress)) is None:
+            return False
+        await self._end(job, bill)
+        return True
+
     def _looked(self, task: "asyncio.Task[None]") -> None:
         self._looking.discard(task)
         if not task.cancelled() and (defect := task.exception()) is not None:
@@ -153,7 +166,8 @@ class Jobs:
             return self._bills.of(job, progress.metered)
         await self._store.put_off(job, due_ms=self._clock.now_ms() + LINES_LEASE_MS, answered_ms=None)
         try:
-            return await self._bills.of_lines(job, self._records.lines(job, progress.path))
+            lines = self._records.lines(job, progress.path)
+            return await self._bills.of_lines(job, lines, least=progress.least_lines)
         except UpstreamFault:
             return None
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from urllib.parse import quote
 
 from qlaud.core.catalog import Host
-from qlaud.core.errors import BadRequest, NotFound, QlaudError
+from qlaud.core.errors import BadRequest, NotFound, ProviderUnreachable, QlaudError
 from qlaud.core.jobs import CONTENT_FOR_MS, Job, content_token, opens_content
 from qlaud.core.providers import Provider
 from qlaud.flows.answers import fault_error, provider_error
@@ -88,7 +88,9 @@ class OwnJobs:
         """
         provider = self._provider(job)
         target = target or provider.moved(incoming.target).decode("latin-1")
-        if incoming.method != "GET" and not job.ended:
+        if incoming.method == "DELETE" and not job.ended:
+            await self._before_it_goes(job)
+        elif incoming.method != "GET" and not job.ended:
             with suppress(UpstreamFault, QlaudError):
                 await self._jobs.look(job)
         query = _without_token(to_upstream_query(incoming.asked.query)).decode("latin-1")
@@ -103,6 +105,15 @@ class OwnJobs:
                 await self._relayed(job, response, relay)
         except UpstreamFault as fault:
             raise fault_error(self._route(job), fault) from fault
+
+    async def _before_it_goes(self, job: Job) -> None:
+        """Settle what the provider is about to forget. Raises ProviderUnreachable where that fails."""
+        try:
+            settled = await self._jobs.close_books(job)
+        except UpstreamFault as fault:
+            raise fault_error(self._route(job), fault) from fault
+        if not settled:
+            raise ProviderUnreachable(job.provider, "what this job cost cannot be read yet; delete it later")
 
     async def content(self, job: Job, incoming: Incoming, relay: Relay) -> None:
         """The film of a job of videos: where the provider keeps it itself, or where its record says that it is."""

@@ -1,7 +1,16 @@
 """Who calls an endpoint that takes no hold: the key is looked up for this very request, never remembered."""
 
-from qlaud.core.errors import ExpiredKey, InvalidKey, RevokedKey, ScopeTooSmall, UnsupportedField
-from qlaud.core.keys import Principal, secret_digest
+from collections.abc import Sequence
+
+from qlaud.core.errors import (
+    ExpiredKey,
+    InvalidKey,
+    ModelNotAllowed,
+    RevokedKey,
+    ScopeTooSmall,
+    UnsupportedField,
+)
+from qlaud.core.keys import Principal, allows, secret_digest
 from qlaud.ports import Clock
 from qlaud.ports_management import Books, Credential
 
@@ -34,6 +43,14 @@ class Principals:
         if principal.scope != "admin":
             raise ScopeTooSmall
         return principal
+
+    async def check_models(self, secret: str, models: Sequence[str]) -> None:
+        """Raises ModelNotAllowed for the first of `models` that the key may not use."""
+        if models:
+            allowed = (await self.credential(secret)).allowed_models
+            for slug in models:
+                if not allows(allowed, slug):
+                    raise ModelNotAllowed(slug)
 
     async def check_resource(self, secret: str, field: str | None) -> None:
         """Raises UnsupportedField where a standard key names something of the operator's account at a provider.

@@ -19,9 +19,15 @@ class Tally:
         self._usage: Usage | None = None
         self.is_priced = True
         """Whether all that was used has a price."""
+        self.lines = 0
+        """How many calls there were."""
 
     def add(self, line: Line) -> None:
         """One call."""
+        self.lines += 1
+        if line.usage is None:
+            self.is_priced = False
+            return
         if line.model not in self._cards:
             self._cards[line.model] = self._card_of(line.model)
         card = self._cards[line.model]

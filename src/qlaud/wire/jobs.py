@@ -44,6 +44,8 @@ class Elsewhere(Struct, frozen=True, gc=False):
 
     path: str
     """Below the provider's base path."""
+    least_lines: int = 0
+    """How many of the lines cost something, as far as the record says: fewer are not the whole answer."""
 
 
 Progress = Waiting | Gone | Unreadable | Ended | Elsewhere
@@ -54,7 +56,8 @@ class Line(Struct, frozen=True, gc=False):
 
     model: str
     """As the provider answers it."""
-    usage: Usage
+    usage: Usage | None
+    """None: it was used, and nobody can read how much."""
 
 
 class JobRule(Protocol):
@@ -134,7 +137,8 @@ class JobWire:
         """A tap over the answer."""
         if head.status >= 300:
             return PlainTap(Nothing(), head)
-        return BodyTap(JobReading(as_asked(call.demand, call.demand.input_tokens), self.find))
+        planned = call.expected or as_asked(call.demand, call.demand.input_tokens)
+        return BodyTap(JobReading(planned, self.find))
 
     def error_event(self, error: QlaudError, request_id: str) -> bytes:
         """There is no stream."""

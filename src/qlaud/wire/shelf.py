@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from qlaud.wire.anthropic import AnthropicWire
+from qlaud.wire.anthropic_batches import ANTHROPIC_BATCHES
 from qlaud.wire.deepgram import DeepgramListenWire, DeepgramReadWire
 from qlaud.wire.elevenlabs import ElevenLabsCreditsWire, ElevenLabsTranscriptionWire
 from qlaud.wire.gemini import GeminiWire
@@ -32,6 +33,7 @@ from qlaud.wire.xai_video import XAI_VIDEO
 WIRES: Mapping[str, Wire] = {
     "messages": AnthropicWire(),
     "count_tokens": AnthropicWire(),
+    "anthropic_batches": ANTHROPIC_BATCHES,
     "openai_chat": OpenAIChatWire(),
     "gemini_generate": GeminiWire(),
     "gemini_embed": GeminiEmbedWire(),
@@ -82,5 +84,9 @@ VIDEOS: Mapping[str, VideoWire] = {
 }
 """Every wire that makes videos: the models of any of them can be called on the common paths."""
 
-JOBS: Mapping[str, JobRule] = {**VIDEOS, "qwen_image_tasks": QWEN_IMAGE_TASKS}
+JOBS: Mapping[str, JobRule] = {
+    **VIDEOS,
+    "qwen_image_tasks": QWEN_IMAGE_TASKS,
+    "anthropic_batches": ANTHROPIC_BATCHES,
+}
 """Every wire whose calls may begin jobs."""

@@ -4,7 +4,7 @@ A wire is pure: bytes in, bytes out, no I/O, no clock. Native passthrough stays 
 `rewrite` changes a body, and only the fields named in `Changes`. May be imported by flows, api and providers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -85,6 +85,8 @@ class ModelCall(Struct, frozen=True, gc=False):
     serves all users, so only an admin key may."""
     expected: Usage | None = None
     """What it costs if nothing tells better. None: its input, and what was seen of the output."""
+    parts: "tuple[ModelCall, ...]" = ()
+    """Of a batch: what each of its requests asks, perhaps of another model."""
 
 
 class Changes(Struct, frozen=True, gc=False):
@@ -97,6 +99,8 @@ class Changes(Struct, frozen=True, gc=False):
     """The field this host knows the limit by; another limit field in the body is renamed to it."""
     include_usage: bool = False
     """Ask for usage in the stream (OpenAI chat)."""
+    models: Mapping[str, str] = {}
+    """Models of the parts of a batch by the name in the body, where this host calls them otherwise."""
     max_uses: int | None = None
     """Sent for every provider tool that came without it."""
     pictures: Literal["", "url", "inline"] = ""

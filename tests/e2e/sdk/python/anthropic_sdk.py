@@ -51,6 +51,27 @@ def listed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"models": [model.id for model in client.models.list()], "found": found.id}
 
 
+def batched(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """Begins a batch, looks until it has ended, and reads its results."""
+    batch = client.messages.batches.create(**args)
+    for _ in range(50):
+        batch = client.messages.batches.retrieve(batch.id)
+        if batch.processing_status == "ended":
+            break
+    shown = {
+        entry.custom_id: entry.result.message.content[0].text
+        if entry.result.type == "succeeded"
+        else entry.result.type
+        for entry in client.messages.batches.results(batch.id)
+    }
+    return {"shown": shown, "counts": batch.request_counts.model_dump()}
+
+
+def batch_left(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """Begins a batch and never asks for it."""
+    return {"shown": client.messages.batches.create(**args).processing_status}
+
+
 def tell(error: Exception) -> dict[str, Any] | None:
     return lines.told_by_stainless(error) if isinstance(error, anthropic.APIError) else None
 
@@ -58,7 +79,15 @@ def tell(error: Exception) -> dict[str, Any] | None:
 lines.note_httpx()
 lines.serve(
     anthropic.__version__,
-    {"create": whole, "stream": streamed, "cancel": cancelled, "count": counted, "models": listed},
+    {
+        "create": whole,
+        "stream": streamed,
+        "cancel": cancelled,
+        "count": counted,
+        "models": listed,
+        "batch": batched,
+        "batch_left": batch_left,
+    },
     connect,
     tell,
 )

@@ -1,6 +1,17 @@
 """Every trial, in the order of the providers."""
 
-from tests.e2e.sdk.trials import chat, films, first, frameworks, google, openai, plain, vendors, voices
+from tests.e2e.sdk.trials import (
+    batches,
+    chat,
+    films,
+    first,
+    frameworks,
+    google,
+    openai,
+    plain,
+    vendors,
+    voices,
+)
 from tests.e2e.sdk.trials.trial import Trial
 
 TRIALS: list[Trial] = [
@@ -12,5 +23,6 @@ TRIALS: list[Trial] = [
     *chat.TRIALS,
     *vendors.TRIALS,
     *plain.TRIALS,
+    *batches.TRIALS,
     *films.TRIALS,
 ]
