@@ -50,6 +50,16 @@ def _hex(n: int) -> bytes:
     )
 
 
+def _minimax(wire: str, request: Fields) -> Stream:
+    """Sound in hex; the last event says how much it was."""
+    last: Fields = {
+        "data": {"audio": "", "status": 2},
+        "extra_info": {"audio_length": 4067, "usage_characters": 34},
+        "base_resp": {"status_code": 0, "status_msg": "success"},
+    }
+    return Stream(wire, "events", _hex, request, closing=line(last))
+
+
 def _with_times(n: int) -> bytes:
     letters = list("gives back")
     times = [round(n + step / 10, 3) for step in range(len(letters))]
@@ -104,19 +114,8 @@ SOUND = (
         {"model": "gpt-image-2", "prompt": "A gateway.", "stream": True, "partial_images": 3},
         closing=named("image_generation.completed", {"b64_json": PIECES[0], "usage": _IMAGE_USAGE}),
     ),
-    Stream(
-        "minimax_speech",
-        "events",
-        _hex,
-        {"model": "speech-2.8-hd", "text": "Go on.", "stream": True},
-        closing=line(
-            {
-                "data": {"audio": "", "status": 2},
-                "extra_info": {"audio_length": 4067, "usage_characters": 34},
-                "base_resp": {"status_code": 0, "status_msg": "success"},
-            }
-        ),
-    ),
+    _minimax("minimax_speech", {"model": "speech-2.8-hd", "text": "Go on.", "stream": True}),
+    _minimax("minimax_music", {"model": "music-3.0", "prompt": "A gateway.", "stream": True}),
     Stream(
         "mistral_speech",
         "events",

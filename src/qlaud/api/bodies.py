@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from qlaud.api.spool import Spool
 from qlaud.api.top import ClientLeft
 from qlaud.core.errors import BadRequest, BodyTooLarge
@@ -42,8 +44,7 @@ class EdgeTerms:
     spool_folder: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True, gc=False):
     """A body that has arrived. Whoever gets it closes its upload."""
 
     json: bytes = b""
@@ -61,11 +62,12 @@ async def read_body(
             raise BodyTooLarge(terms.max_body_bytes)
         if name == b"content-type":
             kind = value
-    start = kind[:24].lower()
-    if takes_form and start.startswith(FORM):
-        return await _form(receive, terms, FormReader(kind))
-    if upload and b"json" not in start:
-        return await _sound(receive, terms)
+    if takes_form or upload:
+        start = kind[:24].lower()
+        if takes_form and start.startswith(FORM):
+            return await _form(receive, terms, FormReader(kind))
+        if upload and b"json" not in start:
+            return await _sound(receive, terms)
     return Body(json=await _json(receive, terms))
 
 

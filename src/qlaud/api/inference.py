@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from qlaud.api.bodies import Body, EdgeTerms, Receive, Scope, Send, read_body
+from qlaud.api.bodies import EdgeTerms, Receive, Scope, Send, read_body
 from qlaud.api.direct import EXTENSION, Direct
 from qlaud.api.surfaces import Found, Surface
 from qlaud.api.top import guarded
@@ -181,12 +181,8 @@ async def read_incoming(found: Found, scope: Scope, receive: Receive, terms: Edg
     query: bytes = scope["query_string"]
     secret = read_secret(headers, scope["path"], query)
     body = await read_body(receive, headers, terms, takes_form=surface.wire.takes_form, upload=surface.upload)
-    try:
-        asked = await _asked(found, scope, body, terms)
-    except BaseException:
-        if body.upload is not None:
-            body.upload.close()
-        raise
+    upload = body.upload
+    media_ms = None if upload is None else await _media_ms(upload, body.form, surface)
     raw: bytes = scope["raw_path"] if surface.provider else b""
     return Incoming(
         id=RequestId(scope["qlaud.request_id"]),
@@ -195,32 +191,35 @@ async def read_incoming(found: Found, scope: Scope, receive: Receive, terms: Edg
         wire_name=surface.wire_name,
         surface=surface.name,
         headers=headers,
-        asked=asked,
+        asked=Asked(
+            body=body.json,
+            model=found.model,
+            query=query,
+            headers=headers,
+            stream=surface.is_stream,
+            form=body.form,
+            upload_bytes=upload.size if upload is not None and body.form is None else 0,
+            media_ms=media_ms,
+            media_most_ms=terms.audio_max_ms if media_ms is None else media_ms,
+        ),
         provider=surface.provider,
         target=raw[len(found.prefix) :],
         pattern=surface.pattern,
         method=surface.method,
         is_metered=surface.is_metered,
-        upload=body.upload,
+        upload=upload,
     )
 
 
-async def _asked(found: Found, scope: Scope, body: Body, terms: EdgeTerms) -> Asked:
-    upload = body.upload
-    media_ms = None
-    if upload is not None and found.surface.upload == "audio":
-        media_ms = await asyncio.to_thread(_playing_time, upload, body.form)
-    return Asked(
-        body=body.json,
-        model=found.model,
-        query=scope["query_string"],
-        headers=scope["headers"],
-        stream=found.surface.is_stream,
-        form=body.form,
-        upload_bytes=upload.size if upload is not None and body.form is None else 0,
-        media_ms=media_ms,
-        media_most_ms=terms.audio_max_ms if media_ms is None else media_ms,
-    )
+async def _media_ms(upload: Upload, form: Form | None, surface: Surface) -> int | None:
+    """How long what was uploaded plays, where that costs; None where it cannot be read."""
+    if surface.upload != "audio":
+        return None
+    try:
+        return await asyncio.to_thread(_playing_time, upload, form)
+    except BaseException:
+        upload.close()
+        raise
 
 
 def _playing_time(upload: Upload, form: Form | None) -> int | None:

@@ -98,6 +98,8 @@ class RateCard:
     """The provider says what a call costs (`Usage.vendor_cost_picos`), and that is what it bills."""
     grades: tuple[str, ...] = field(init=False)
     """Of all lines, sorted; "" is always there."""
+    usual: tuple[tuple[Band, ...], ...] | None = field(init=False, repr=False, compare=False)
+    """The bands that nearly every call can reach: one that asks for no context. None where that has no price."""
 
     def __post_init__(self) -> None:
         grades = tuple(sorted({key[3] for key in self.lines} | {""}))
@@ -108,6 +110,11 @@ class RateCard:
             starts = [band.starts_at for band in bands]
             if not bands or starts[0] != 0 or starts != sorted(set(starts)):
                 raise ValueError(f"{self.provider} {self.model}: bands must rise from 0")
+        try:
+            usual = tuple(self._lines(STANDARD))
+        except NotPriced:
+            usual = None
+        object.__setattr__(self, "usual", usual)
 
     def charge(self, usage: Usage, markup_bp: int = 0) -> Charge:
         """What `usage` costs. Raises NotPriced when something used has no price and the provider says no cost."""
@@ -160,7 +167,9 @@ class RateCard:
             for band in bands:
                 if band.starts_at > prompt:
                     break
-                token = max(band.dearest_input, *(band.weight(name) for name in writes), 0)
+                token = band.dearest_input
+                for name in writes:
+                    token = max(token, band.weight(name))
                 once = prompt * token + self._others(demand, band)
                 base = max(base, -(-once // band.per))
                 slope = max(slope, -(-demand.candidates * band.dearest_output // band.per))
@@ -217,11 +226,17 @@ class RateCard:
         raise ValueError(f"{self.provider} {self.model}: no standard line of grade {grade}")
 
     def _reachable(self, demand: Demand) -> Iterable[tuple[Band, ...]]:
+        if self.usual is not None and not (demand.tier or demand.speed or demand.geo or demand.grade):
+            return self.usual
+        return self._lines((demand.tier, demand.speed, demand.geo, demand.grade))
+
+    def _lines(self, asked: LineKey) -> Iterable[tuple[Band, ...]]:
+        """The bands of every context that an answer to what was `asked` may be billed at. Raises NotPriced."""
         for tier, speed, geo, grade in product(
-            self._reach(self.terms.tier, demand.tier, "service tier"),
-            self._reach(self.terms.speed, demand.speed, "speed"),
-            self._reach(self.terms.geo, demand.geo, "geography"),
-            self._grades_of(demand.grade),
+            self._reach(self.terms.tier, asked[0], "service tier"),
+            self._reach(self.terms.speed, asked[1], "speed"),
+            self._reach(self.terms.geo, asked[2], "geography"),
+            self._grades_of(asked[3]),
         ):
             bands = self.lines.get((tier, speed, geo, grade))
             if bands is None and tier in self.terms.tier.optional:
@@ -254,6 +269,8 @@ class RateCard:
 
     def _others(self, demand: Demand, band: Band) -> int:
         """What no token costs, in picos times `per`: of the units it may be counted in, the dearest with a price."""
+        if not demand.most and not demand.instead:
+            return band.weight("calls")
         ways = (demand.most, demand.instead) if demand.instead else (demand.most,)
         priced = [
             units

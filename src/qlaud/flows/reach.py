@@ -17,7 +17,7 @@ from qlaud.flows.bounds import is_loose
 from qlaud.flows.calls import Incoming, Prepared, Route
 from qlaud.flows.decoding import decoder_for
 from qlaud.flows.headers import to_upstream, to_upstream_query, with_model
-from qlaud.flows.keyring import REFUSED
+from qlaud.flows.keyring import REFUSED, KeyRing
 from qlaud.ports import Headers, UpstreamFault, UpstreamRequest, UpstreamResponse
 from qlaud.wire.types import AnswerHead, Changes
 
@@ -44,7 +44,10 @@ async def reach(prepared: Prepared, hold: Hold) -> Reached | NotReached:
     last = len(prepared.routes) - 1
     for number, route in enumerate(prepared.routes):
         try:
-            response = await _ask(prepared, route, hold)
+            if route.keys is None:
+                response = await route.upstream.send(request_for(prepared, route, hold))
+            else:
+                response = await _ask(prepared, route, route.keys, hold)
             if number < last and response.status in OVERLOADED:
                 response = await _kept_if_billed(prepared, response)
                 if response is None:
@@ -56,11 +59,8 @@ async def reach(prepared: Prepared, hold: Hold) -> Reached | NotReached:
     raise AssertionError("a prepared call has a route")
 
 
-async def _ask(prepared: Prepared, route: Route, hold: Hold) -> UpstreamResponse:
+async def _ask(prepared: Prepared, route: Route, ring: KeyRing, hold: Hold) -> UpstreamResponse:
     """The answer of one host, by the first of the operator's keys that it takes."""
-    ring = route.keys
-    if ring is None:
-        return await route.upstream.send(request_for(prepared, route, hold))
     *others, final = ring.order()
     for number in others:
         response = await route.upstream.send(request_for(prepared, route, hold, key=number))
@@ -196,5 +196,5 @@ def limit_to_send(prepared: Prepared, route: Route, hold: Hold) -> int | None:
 
 def limit_field(route: Route, of_wire: str) -> str:
     """The name this host knows the output limit by."""
-    knows_old_only = OLD_LIMIT_FIELD in route.host.quirks | route.provider.quirks
+    knows_old_only = OLD_LIMIT_FIELD in route.host.quirks or OLD_LIMIT_FIELD in route.provider.quirks
     return OLD_LIMIT_FIELD if knows_old_only and not is_loose(route) else of_wire

@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import cast
 from uuid import UUID
 
 import asyncpg
@@ -61,6 +63,7 @@ COLUMNS = frozenset(
 USUAL = frozenset(("standard", "default", "global", "not_available"))
 """Price contexts of a plain call, in the providers' words: not worth a note."""
 OTHERS = tuple(name for name in QUANTITIES if name not in COLUMNS)
+_others = cast("attrgetter[tuple[int, ...]]", attrgetter(*OTHERS))
 
 Connect = Callable[[], Awaitable[asyncpg.Connection]]
 Acquire = Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]
@@ -300,7 +303,10 @@ def _settlement_row(settlement: Settlement) -> Row:
 
 def _quantities(usage: Usage, model: str) -> str | None:
     """What has no column, as JSON text; None for the plain call that has none of it."""
-    others: dict[str, object] = {name: count for name in OTHERS if (count := getattr(usage, name))}
+    others: dict[str, object] = {}
+    counts = _others(usage)
+    if any(counts):
+        others = {name: count for name, count in zip(OTHERS, counts, strict=True) if count}
     for name in ("tier", "speed", "geo"):
         if (word := getattr(usage, name)) and word not in USUAL:
             others[name] = word

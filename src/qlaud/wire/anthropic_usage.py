@@ -27,17 +27,23 @@ def is_whole(fields: Fields) -> bool:
 def read_usage(fields: Fields, demand: Demand, served_model: str) -> Usage:
     """The billed quantities of one call. Numbers that make no sense count as 0."""
     only_1h = demand.cache_ttls == ONLY_1H
-    own = [fields, *(entry for entry in objects(fields, "iterations") if entry.get("type") == "compaction")]
-    writes = [_cache_writes(part, only_1h=only_1h) for part in own]
-    output = sum(number(part, "output_tokens") for part in own)
+    fresh = read = short = long = output = 0
+    for part in (fields, *objects(fields, "iterations")):
+        if part is not fields and part.get("type") != "compaction":
+            continue
+        written = _cache_writes(part, only_1h=only_1h)
+        fresh += number(part, "input_tokens")
+        read += number(part, "cache_read_input_tokens")
+        short, long = short + written[0], long + written[1]
+        output += number(part, "output_tokens")
     thinking = number(nested(fields, "output_tokens_details"), "thinking_tokens")
     tools = nested(fields, "server_tool_use")
     geo = word(fields, "inference_geo")
     return Usage(
-        input_tokens=sum(number(part, "input_tokens") for part in own),
-        cache_read_tokens=sum(number(part, "cache_read_input_tokens") for part in own),
-        cache_write_5m_tokens=sum(short for short, _ in writes),
-        cache_write_1h_tokens=sum(long for _, long in writes),
+        input_tokens=fresh,
+        cache_read_tokens=read,
+        cache_write_5m_tokens=short,
+        cache_write_1h_tokens=long,
         output_tokens=output,
         reasoning_tokens=min(thinking, output),
         web_searches=number(tools, "web_search_requests"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire.body import read_body, read_flag, read_text, read_whole
-from qlaud.wire.counts import Fields, count, last_object, nested, number, read_fields
+from qlaud.wire.counts import Fields, count, is_well, last_object, nested, number, read_fields
 from qlaud.wire.taps import BodyTap, tap_for
 from qlaud.wire.types import ANSWERED, AnswerHead, Asked, ModelCall, Tap
 from qlaud.wire.unit_wire import UnitWire, WholeReading, unit_call
@@ -61,8 +61,7 @@ class MusicReading(WholeReading):
 
     def plain(self, events: bytes) -> bool:
         """Sound, unless it is the last of it or an error."""
-        fine = events.count(b'"status_code":0')
-        if b'"extra_info"' in events or events.count(b'"status_code"') != fine:
+        if events.rfind(b'"extra_info"') >= 0 or not is_well(events):
             return False
         self.started = self.started or b'"audio"' in events
         return True

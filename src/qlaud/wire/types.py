@@ -53,7 +53,10 @@ class AnswerHead(Struct, frozen=True, gc=False):
 
     def header(self, name: bytes) -> bytes:
         """The value of the first header of that name; empty where there is none."""
-        return next((value for key, value in self.headers if key == name), b"")
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return b""
 
 
 ANSWERED = AnswerHead()

@@ -24,13 +24,14 @@ ALIKE = {
     "elevenlabs_voice_changer": "elevenlabs_speech",
     "elevenlabs_voice_design": "elevenlabs_speech",
     "qwen_speech": "qwen_generation",
+    "qwen_image": "qwen_generation",
 }
 """Wires whose streams have the tap of another one."""
 WHOLE = frozenset(
     {
         *("count_tokens", "gemini_embed", "gemini_count", "openai_embeddings"),
         *("openai_video", "xai_video", "qwen_video", "qwen_image_tasks", "minimax_video"),
-        *("elevenlabs_transcription", "deepgram_listen", "deepgram_read", "mistral_ocr"),
+        *("elevenlabs_transcription", "deepgram_listen", "deepgram_read", "mistral_ocr", "minimax_image"),
     }
 )
 """Wires whose answers come whole."""
