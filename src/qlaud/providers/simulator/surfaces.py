@@ -48,7 +48,7 @@ def _gemini_stream(asked: Asked) -> Reply:
 
 def _spoken(asked: Asked) -> str:
     """What is to be spoken. Raises BadBody where there is nothing."""
-    text = next(filter(None, map(asked.text, ("input", "text", "transcript"))), "") or _lines(asked)
+    text = asked.text("input") or asked.text("text") or asked.text("transcript") or _lines(asked)
     if not text:
         raise BadBody("there is no text to speak", param="input")
     return text
