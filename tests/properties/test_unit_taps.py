@@ -45,7 +45,7 @@ JSON = AnswerHead(headers=((b"content-type", b"application/json"),))
 def call_of(name: str) -> ModelCall:
     wire = WIRES[name]
     if wire.takes_form:
-        return wire.read_call(Asked(form=FORM, media_ms=1000, media_most_ms=1000))
+        return wire.read_call(Asked(form=FORM, media_ms=1000))
     return wire.read_call(Asked(body=QWEN if name.startswith("qwen") else BODY, media_ms=1000))
 
 
@@ -210,7 +210,7 @@ ONE = RateCard(
 @given(fields=st.dictionaries(NAMES, VALUES, max_size=6))
 @settings(deadline=None, max_examples=60)
 def test_what_is_expected_never_costs_more_than_what_is_held(name: str, fields: dict[str, object]) -> None:
-    asked = Asked(body=json.dumps({"model": "m", **fields}).encode(), model="m", media_ms=5, media_most_ms=5)
+    asked = Asked(body=json.dumps({"model": "m", **fields}).encode(), model="m", media_ms=5)
     try:
         call = WIRES[name].read_call(asked)
     except QlaudError:

@@ -200,7 +200,7 @@ async def read_incoming(found: Found, scope: Scope, receive: Receive, terms: Edg
             form=body.form,
             upload_bytes=upload.size if upload is not None and body.form is None else 0,
             media_ms=media_ms,
-            media_most_ms=terms.audio_max_ms if media_ms is None else media_ms,
+            media_most_ms=terms.audio_max_ms,
         ),
         provider=surface.provider,
         target=raw[len(found.prefix) :],

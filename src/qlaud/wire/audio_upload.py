@@ -14,6 +14,10 @@ MS_PER_S = 1000
 BYTES_PER_MS = 4
 """32 kbit/s, what browsers record speech at: what a file nobody can read plays, by its size. For an estimate only."""
 
+FILE_FIELDS = frozenset(("file", "audio"))
+ADDRESS_FIELDS = frozenset(("url", "file_url", "file_id", "cloud_storage_url", "source_url"))
+"""Where Groq, Mistral and ElevenLabs take audio from elsewhere."""
+
 
 def form_of(asked: Asked) -> Form:
     """The form. Raises BadRequest where the request is none."""
@@ -22,15 +26,31 @@ def form_of(asked: Asked) -> Form:
     return asked.form
 
 
+def measured_ms(asked: Asked) -> int | None:
+    """What was sent plays, None where that is not known to be what the provider will hear.
+
+    A form may name an address beside a short file, and a provider that does not know the file's field hears the other.
+    """
+    form = asked.form
+    if form is not None:
+        heard = len(form.files) == 1 and form.files[0].name in FILE_FIELDS
+        if not heard or not form.fields.keys().isdisjoint(ADDRESS_FIELDS):
+            return None
+    return asked.media_ms
+
+
 def held_ms(asked: Asked) -> int:
     """The most audio that may be billed, of one channel."""
-    return max(-(-asked.media_most_ms // MS_PER_S) * MS_PER_S, LEAST_MS)
+    known_ms = measured_ms(asked)
+    most_ms = asked.media_most_ms if known_ms is None else known_ms
+    return max(-(-most_ms // MS_PER_S) * MS_PER_S, LEAST_MS)
 
 
 def likely_ms(asked: Asked) -> int:
     """What one channel plays, for a provider that does not say: as measured, else as the size of the files allows."""
-    if asked.media_ms is not None:
-        return asked.media_ms
+    known_ms = measured_ms(asked)
+    if known_ms is not None:
+        return known_ms
     files = asked.form.files if asked.form is not None else ()
     size = sum(file.size for file in files) or asked.upload_bytes
     return min(size // BYTES_PER_MS, asked.media_most_ms) if size else asked.media_most_ms

@@ -35,7 +35,7 @@ class Asked(Struct, frozen=True, gc=False):
     media_ms: int | None = None
     """Playing time of what was uploaded, None where it cannot be read."""
     media_most_ms: int = 14_400_000
-    """The most that what was uploaded, or stands at an address, may play: `media_ms` where it is known."""
+    """The most that audio may play that cannot be read, or stands at an address."""
     headers: Headers = ()
     """The caller's, for a provider whose switches stand there (Qwen)."""
 

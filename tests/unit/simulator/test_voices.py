@@ -55,7 +55,7 @@ def sent(wire: str, **fields: str) -> Usage:
     """Of a form with a sound in it."""
     more = b"".join(part(name, value.encode()) for name, value in fields.items())
     body = joined(part("file", SOUND, filename="a.wav"), part("model", b"m"), *([more] if more else []))
-    call = WIRES[wire].read_call(Asked(form=read(body), model="m", media_ms=3000, media_most_ms=3000))
+    call = WIRES[wire].read_call(Asked(form=read(body), model="m", media_ms=3000))
     outcome, _ = metered(wire, call, body, FORM_KIND)
     assert isinstance(outcome, Exact)
     return outcome.usage

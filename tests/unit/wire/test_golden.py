@@ -34,7 +34,6 @@ from qlaud.wire.types import AnswerHead, Asked, ModelCall
 
 GOLDEN = Path(__file__).parents[2] / "recorded" / "golden"
 KINDS: dict[str, type[Metered]] = {"exact": Exact, "estimate": AtLeast, "nothing": Nothing}
-UNREAD_MS = 14_400_000
 TOLD = ("vendor_cost_picos",)
 """Fields beside the quantities that must be named where they are not zero."""
 
@@ -89,7 +88,6 @@ def call_of(sample: Sample) -> ModelCall:
             form=form,
             upload_bytes=sample.upload_bytes,
             media_ms=sample.media_ms,
-            media_most_ms=UNREAD_MS if sample.media_ms is None else sample.media_ms,
         )
     )
 

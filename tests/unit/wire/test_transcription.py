@@ -26,13 +26,11 @@ def form(size: int = 1000, **fields: str) -> Form:
 def asked(
     form: Form | None = None, media_ms: int | None = None, query: str = "", upload_bytes: int = 0
 ) -> Asked:
-    most_ms = FOUR_HOURS_MS if media_ms is None else media_ms
     return Asked(
         form=form,
         query=query.encode(),
         model="usual",
         media_ms=media_ms,
-        media_most_ms=most_ms,
         upload_bytes=upload_bytes,
     )
 
@@ -45,7 +43,6 @@ def listen(query: str, *, body: bytes = b"", **more: int | None) -> ModelCall:
             query=made.query,
             model="base",
             media_ms=made.media_ms,
-            media_most_ms=made.media_most_ms,
             upload_bytes=made.upload_bytes,
         )
     )
@@ -95,6 +92,20 @@ def test_audio_at_an_address_is_held_for_as_long_as_it_may_be() -> None:
     )
     assert call.demand.most == {"audio_ms": FOUR_HOURS_MS}
     assert call.expected == Usage(audio_ms=FOUR_HOURS_MS)
+
+
+@pytest.mark.parametrize("wire", ["openai_transcription", "elevenlabs_transcription", "xai_transcription"])
+@pytest.mark.parametrize("field", ["url", "file_url", "file_id", "cloud_storage_url", "source_url"])
+def test_a_short_file_beside_an_address_is_held_for_like_the_address(wire: str, field: str) -> None:
+    lie = form(model="m", model_id="m", **{field: "https://example.com/four-hours.mp3"})
+    call = WIRES[wire].read_call(asked(lie, 1000))
+    assert call.demand.most == {"audio_ms": FOUR_HOURS_MS}
+
+
+def test_a_short_file_under_a_name_nobody_reads_is_no_measure() -> None:
+    decoy = Form({"model": (b"m",)}, {}, (FilePart("decoy", "a.mp3", "", 0, 9),), b"b", 0)
+    call = WIRES["openai_transcription"].read_call(asked(decoy, 1000))
+    assert call.demand.most == {"audio_ms": FOUR_HOURS_MS}
 
 
 def test_every_channel_that_is_written_down_by_itself_is_held_for() -> None:
