@@ -27,7 +27,7 @@ CONTENDERS = ("direct", "nginx", "qlaud")
 IN_TURN, AT_ONCE = 20, 8
 LAPS = 3
 """How often each of those at once goes."""
-RISE_IN_TURN_MB, RISE_EACH_MB = 4.0, 2.0
+RISE_IN_TURN_MB, RISE_EACH_MB = 4.0, 3.0
 """What memory may rise while transfers follow each other, and for each of those under way at once."""
 NOTES = f"""\
 {IN_TURN} transfers one after the other, then {AT_ONCE} at a time, {LAPS} times each; all bodies pass the gateway's \
