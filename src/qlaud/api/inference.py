@@ -162,7 +162,10 @@ class InferenceEdge:
                 incoming.upload.close()
 
     async def _open(self, found: Found, scope: Scope, receive: Receive, relay: AsgiRelay) -> Pump:
-        return await self.open(await read_incoming(found, scope, receive, self._terms), relay)
+        incoming = await read_incoming(found, scope, receive, self._terms)
+        if incoming.upload is None:  # as nearly every call: one step less
+            return await self._inference.open(incoming, relay)
+        return await self.open(incoming, relay)
 
     async def open(self, incoming: Incoming, relay: Relay) -> Pump:
         """The pump of an admitted call. Raises the QlaudError that refuses it; then its upload is closed."""

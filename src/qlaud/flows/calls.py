@@ -57,7 +57,7 @@ class Route(Struct, frozen=True, gc=False):
 
     def card_of(self, served_model: str, at_ms: int) -> RateCard | None:
         """The price of what was served: that of the model that answered if it has one, else of the one asked."""
-        if not served_model or self.card is None or self.book is None:
+        if not served_model or self.card is None or self.book is None or served_model == self.card.model:
             return self.card
         return self.book.card(self.provider.slug, served_model, at_ms) or self.card
 

@@ -4,6 +4,7 @@ Nothing goes upstream before the hold stands. From then on the pump owns the mon
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 
 from qlaud.core.catalog import Host, Model
@@ -35,6 +36,7 @@ FLOOR_TOKENS = 256
 LARGE_BODY_BYTES = 1_048_576
 """A larger body is read in a thread: pictures, sound and films in it may take a while, and others are streaming."""
 LARGEST_LIMIT = 2**31 - 1
+NO_BATCH: Mapping[str, Found] = {}
 LAST_WORDS_S = 5.0
 """After the grace of a shutdown: for settling, and for telling callers."""
 
@@ -97,7 +99,7 @@ class Inference:
             )
         demand = call.demand
         want = min(demand.max_output if demand.max_output is not None else model.max_output, LARGEST_LIMIT)
-        found = self._batched(incoming, call)
+        found = self._batched(incoming, call) if call.parts else NO_BATCH
         bound = (
             bound_of_batch(call, incoming.wire_name, found, markup_bp=self._terms.markup_bp)
             if found
@@ -133,8 +135,10 @@ class Inference:
         )
         window = model.context_window
         input_bound = demand.input_tokens if window is None else min(demand.input_tokens, window)
+        if not found:
+            return Prepared(incoming, call, model, routes, ask, worst, input_bound, bound.beyond_tokens)
         others = tuple(one.model.slug for one in found.values() if one.model.slug != model.slug)
-        leaving = as_it_leaves(incoming, call, found) if found else incoming
+        leaving = as_it_leaves(incoming, call, found)
         return Prepared(leaving, call, model, routes, ask, worst, input_bound, bound.beyond_tokens, others)
 
     def tick(self) -> None:
@@ -162,7 +166,7 @@ class Inference:
             task.cancel()
 
     def _batched(self, incoming: Incoming, call: ModelCall) -> dict[str, Found]:
-        """The models that the requests of a batch name; empty for any other call."""
+        """The models that the requests of a batch name."""
         models = {part.model: self._model(incoming, part.model) for part in call.parts}
         return {name: Found(model, self._routes(incoming, model)) for name, model in models.items()}
 
