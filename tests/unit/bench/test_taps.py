@@ -11,7 +11,7 @@ from bench.taps.sound import SOUND
 from bench.taps.streams import Session, Stream, chunks, cut
 
 from qlaud.wire.live_shelf import LIVE_WIRES
-from qlaud.wire.shelf import WIRES
+from qlaud.wire.shelf import JOBS, WIRES
 
 ALIKE = {
     "mistral_speech": "openai_speech",
@@ -30,11 +30,11 @@ ALIKE = {
 WHOLE = frozenset(
     {
         *("count_tokens", "gemini_embed", "gemini_count", "openai_embeddings"),
-        *("openai_video", "xai_video", "qwen_video", "qwen_image_tasks", "minimax_video"),
         *("elevenlabs_transcription", "deepgram_listen", "deepgram_read", "mistral_ocr", "minimax_image"),
+        *JOBS,
     }
 )
-"""Wires whose answers come whole."""
+"""Wires whose answers come whole; those of jobs do."""
 
 
 def test_every_wire_that_streams_is_measured_or_has_the_tap_of_one_that_is() -> None:
