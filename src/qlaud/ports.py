@@ -260,6 +260,9 @@ class JobStore(Protocol):
         """The object is deleted."""
         ...
 
-    async def forget(self, *, before_ms: int, limit: int) -> None:
-        """Erase at most `limit` jobs that ended before that, and as many owned objects that are older."""
+    async def forget(self, *, before_ms: int, limit: int) -> bool:
+        """Erase at most `limit` jobs that ended before that, and as many owned objects that are older.
+
+        Returns whether none is left.
+        """
         ...

@@ -316,21 +316,3 @@ def test_what_counts_and_lists_models_refuses_alike(gateway: Gateway, key: Minte
         one = httpx.get(f"{url}/claude-haiku-45", headers=known, trust_env=False)
         check(one, surface, 404, "model_not_found")
     check_untouched(gateway, key)
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [{"previous_response_id": "resp_1"}, {"conversation": {"id": "conv_1"}}, {"background": True}],
-)
-def test_what_is_kept_at_the_provider_for_all_keys_cannot_be_continued(
-    gateway: Gateway, key: MintedKey, openai_provider: FakeProvider, fields: dict[str, object]
-) -> None:
-    answer = httpx.post(
-        gateway.origin + "/v1/responses",
-        json={"model": GPT, "input": "hi", **fields},
-        headers={"authorization": f"Bearer {key.secret}", **ORIGIN},
-        trust_env=False,
-        timeout=20,
-    )
-    assert "send" in check(answer, "openai", 400, "unsupported_field") or "ask" in answer.text
-    check_untouched(gateway, key, openai_provider)

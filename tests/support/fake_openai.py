@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import fake_openai_media, fake_openai_responses
+from tests.support.fake_kept import KeptResponses
 from tests.support.fake_openai_responses import Responses
 from tests.support.fake_provider import (
     Answer,
@@ -59,11 +60,10 @@ RESPONSES = Responses(MODEL, fake_openai_responses.USAGE, HEADERS)
 @contextmanager
 def serve_openai(respond: Responder | None = None) -> Generator[FakeProvider]:
     """A fake OpenAI that takes the operator's key alone, and answers as it does or as told. Base URL: `<origin>/v1`."""
-    films = Films()
+    films, kept = Films(), KeptResponses(RESPONSES)
 
     def usual(call: Call) -> Answer:
-        film = films.respond("openai", call)
-        return _respond(call) if film is None else film
+        return films.respond("openai", call) or kept.respond(call) or _respond(call)
 
     with serve_provider(_refuse, respond or usual) as provider:
         yield provider

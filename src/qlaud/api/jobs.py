@@ -25,7 +25,7 @@ from qlaud.flows.pump import Pump
 from qlaud.flows.videos import OPENAI_VIDEO, Videos, facts_of
 from qlaud.ports import Clock, Headers
 from qlaud.wire.errors import error_json
-from qlaud.wire.shelf import JOBS, VIDEOS
+from qlaud.wire.shelf import JOBS, KEEPERS, VIDEOS
 from qlaud.wire.types import Asked
 from qlaud.wire.videos import VIDEO_MS, VideoFacts, VideoState, openai_video, small_video
 
@@ -110,6 +110,9 @@ class JobsEdge:
 
     async def _ask(self, found: Found, scope: Scope, receive: Receive, relay: AsgiRelay) -> None:
         surface = found.surface
+        if surface.wire_name in KEEPERS:
+            await self._ask_of_kept(found, scope, receive, relay)
+            return
         token = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("token", "")
         if surface.about_job == "content" and token:
             job = await self._own.opened_by(token, found.job)
@@ -130,6 +133,17 @@ class JobsEdge:
                 await self._own.pass_on(job, incoming, relay, target=self._own.target(job))
             case _:
                 await self._own.pass_on(job, incoming, relay)
+
+    async def _ask_of_kept(self, found: Found, scope: Scope, receive: Receive, relay: AsgiRelay) -> None:
+        """An answer that its provider keeps. The record of one made in the background is looked at, and settles."""
+        surface = found.surface
+        incoming = await read_incoming(found, scope, receive, self._terms)
+        thing = await self._own.kept(incoming.secret, found.job, surface.wire_name, surface.provider)
+        if isinstance(thing, Job) and surface.about_job == "record" and not incoming.asked.query:
+            await self._record(found, thing, incoming, scope, relay)
+            return
+        target = "" if surface.provider else self._own.target(thing) + surface.tail
+        await self._own.pass_on(thing, incoming, relay, target=target)
 
     async def _record(
         self, found: Found, job: Job, incoming: Incoming, scope: Scope, relay: AsgiRelay

@@ -51,6 +51,8 @@ class Surface(Struct, frozen=True, gc=False):
     about_job: AboutJob | None = None
     """The path names a `{job}`, and this is what is asked of it."""
     video_form: VideoForm = ""
+    tail: str = ""
+    """On a common path: what follows the `{job}`."""
 
 
 class Found(Struct, frozen=True, gc=False):
@@ -97,6 +99,13 @@ VIDEOS: tuple[tuple[str, str, AboutJob | None, VideoForm], ...] = (
     ("DELETE", "/videos/{job}", "other", "openai"),
 )
 """The common paths of videos below `/v1`, for every model that makes some; both forms show the same jobs."""
+RESPONSES: tuple[tuple[str, str, AboutJob], ...] = (
+    ("GET", "", "record"),
+    ("DELETE", "", "other"),
+    ("POST", "/cancel", "other"),
+    ("GET", "/input_items", "other"),
+)
+"""What may be asked of a kept response below `/v1/responses/{job}`: method, and what follows its id."""
 USUAL_MODEL = "sora-2"
 """Of a video whose model is not said, as at OpenAI."""
 BASES = ("/v1", "/v1/v1", "")
@@ -136,20 +145,8 @@ class Ways:
                     shape = WIRES[wire].error_shape
                     surface = Surface(WIRES[wire], wire, name, shape, upload=upload)
                     self.fixed["POST", base + path] = Found(surface, NO_VALUES)
-            for method, path, about_job, form in VIDEOS:
-                pattern = PathPattern(base + path)
-                surface = Surface(
-                    OPENAI_VIDEO,
-                    "openai_video",
-                    "videos",
-                    OPENAI_VIDEO.error_shape,
-                    kind="job",
-                    method=method,
-                    default_model=USUAL_MODEL,
-                    about_job=about_job,
-                    video_form=form,
-                )
-                self._put(self._own, "", surface, pattern)
+            for surface, path in (*_videos_of_anybody(), *_kept_responses()):
+                self._put(self._own, "", surface, PathPattern(base + path))
             counting = Surface(WIRES[COUNT_TOKENS], COUNT_TOKENS, COUNT_TOKENS, "anthropic", "free")
             self.fixed["POST", f"{base}/messages/count_tokens"] = Found(counting, NO_VALUES)
         for provider in registry.providers.values():
@@ -230,6 +227,38 @@ class Ways:
             self.fixed.setdefault((surface.method, prefix + pattern.text), found)
         else:
             rows.append((surface.method, pattern, surface))
+
+
+def _videos_of_anybody() -> Iterator[tuple[Surface, str]]:
+    for method, path, about_job, form in VIDEOS:
+        surface = Surface(
+            OPENAI_VIDEO,
+            "openai_video",
+            "videos",
+            OPENAI_VIDEO.error_shape,
+            kind="job",
+            method=method,
+            default_model=USUAL_MODEL,
+            about_job=about_job,
+            video_form=form,
+        )
+        yield surface, path
+
+
+def _kept_responses() -> Iterator[tuple[Surface, str]]:
+    wire = WIRES["openai_responses"]
+    for method, tail, about_job in RESPONSES:
+        surface = Surface(
+            wire,
+            "openai_responses",
+            "responses",
+            wire.error_shape,
+            kind="job",
+            method=method,
+            about_job=about_job,
+            tail=tail,
+        )
+        yield surface, f"/responses/{{job}}{tail}"
 
 
 def _unmetered(provider: Provider, method: str, rest: str) -> Found:

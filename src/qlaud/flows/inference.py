@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
+import msgspec
+
 from qlaud.core.catalog import Host, Model
 from qlaud.core.errors import (
     BadRequest,
@@ -15,7 +17,6 @@ from qlaud.core.errors import (
     QlaudError,
     RouteNotMetered,
     ShuttingDown,
-    UnsupportedField,
 )
 from qlaud.core.keys import mode_of, secret_digest
 from qlaud.core.ledger import CallFacts, HoldAsk
@@ -25,6 +26,7 @@ from qlaud.flows.bounds import bound_of
 from qlaud.flows.calls import Incoming, Prepared, Relay, Route
 from qlaud.flows.directory import NOT_SIMULATED, SIMULATOR, Directory
 from qlaud.flows.metered import UNPRICED, Metered
+from qlaud.flows.owned import not_yours, that_keep
 from qlaud.flows.principals import Principals
 from qlaud.flows.pump import Pump, PumpTerms
 from qlaud.ports import Clock
@@ -78,6 +80,8 @@ class Inference:
             raise
         await self._principals.check_resource(incoming.secret, prepared.call.account_resource)
         await self._principals.check_models(incoming.secret, prepared.other_models)
+        if prepared.call.owned:
+            prepared = await self._continued(prepared)
         hold = await self._calls.admit(prepared.ask, since_ticks_ms=began)
         if self._draining:  # while it waited
             await self._calls.void(hold)
@@ -93,10 +97,8 @@ class Inference:
         call = incoming.wire.read_call(incoming.asked)
         model = self._model(incoming, call.model)
         routes = self._routes(incoming, model)
-        if call.owned:
-            raise UnsupportedField(
-                "responses and conversations kept by the provider cannot be continued here; send the whole input"
-            )
+        if call.owned or call.background:
+            routes = that_keep(routes, call, incoming.wire_name)
         demand = call.demand
         want = min(demand.max_output if demand.max_output is not None else model.max_output, LARGEST_LIMIT)
         found = self._batched(incoming, call) if call.parts else NO_BATCH
@@ -164,6 +166,17 @@ class Inference:
             await asyncio.wait(self._pumps.values(), timeout=LAST_WORDS_S)
         for task in list(self._pumps.values()):
             task.cancel()
+
+    async def _continued(self, prepared: Prepared) -> Prepared:
+        """The call on the one host that has what it continues. Raises NotFound where that is not the caller's."""
+        principal = await self._principals.of(prepared.incoming.secret)
+        routes = {route.provider.slug: route for route in prepared.routes}
+        for object_id in prepared.call.owned:
+            slug = await self._calls.owned.provider_of(principal, object_id, routes)
+            if not slug:
+                raise not_yours()
+            routes = {slug: routes[slug]}
+        return msgspec.structs.replace(prepared, routes=tuple(routes.values()))
 
     def _batched(self, incoming: Incoming, call: ModelCall) -> dict[str, Found]:
         """The models that the requests of a batch name."""

@@ -77,8 +77,8 @@ class Jobs:
                 self._looking.add(task)
                 task.add_done_callback(self._looked)
         ticks = self._clock.ticks_ms()
-        if self._forgot_ticks_ms is None or ticks - self._forgot_ticks_ms > FORGET_EVERY_MS:
-            await self._store.forget(before_ms=now - KEPT_MS, limit=FORGET_LIMIT)
+        is_due = self._forgot_ticks_ms is None or ticks - self._forgot_ticks_ms > FORGET_EVERY_MS
+        if is_due and await self._store.forget(before_ms=now - KEPT_MS, limit=FORGET_LIMIT):
             self._forgot_ticks_ms = ticks
 
     async def settled(self) -> None:

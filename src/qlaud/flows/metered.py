@@ -18,6 +18,7 @@ from qlaud.core.jobs import FIRST_LOOK_MS, Job
 from qlaud.core.ledger import Admission, Charged, Hold, HoldAsk, Refused, Settlement, Wait
 from qlaud.core.money import Micros
 from qlaud.flows.meters import Meters
+from qlaud.flows.owned import Owned
 from qlaud.ports import Clock, JobStore, LedgerStore
 
 UNPRICED = "unpriced"
@@ -53,6 +54,7 @@ class Metered:
         """Without `jobs` a call that begins one is settled by what it asked for."""
         self._ledger = ledger
         self._jobs = jobs
+        self.owned = Owned(jobs)
         self._clock = clock
         self._meters = meters
         self._hold_wait_s = hold_wait_s

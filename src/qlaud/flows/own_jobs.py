@@ -7,6 +7,8 @@ its owner compared, before the provider is asked. A look settles what has ended,
 from contextlib import suppress
 from urllib.parse import quote
 
+from msgspec import Struct
+
 from qlaud.core.catalog import Host
 from qlaud.core.errors import BadRequest, NotFound, ProviderUnreachable, QlaudError
 from qlaud.core.jobs import CONTENT_FOR_MS, Job, content_token, opens_content
@@ -16,6 +18,7 @@ from qlaud.flows.calls import Incoming, Relay, Route
 from qlaud.flows.directory import SIMULATOR, Directory
 from qlaud.flows.headers import to_client, to_upstream_query
 from qlaud.flows.jobs import Jobs
+from qlaud.flows.owned import Owned, has_jobs
 from qlaud.flows.principals import Principals
 from qlaud.flows.records import RECORD_LIMIT_BYTES, Looked, Records, whole
 from qlaud.ports import Clock, Headers, JobStore, UpstreamFault, UpstreamResponse
@@ -25,6 +28,14 @@ NO_JOB = "no such job of this key"
 NOT_READY = "there is nothing to fetch: the video is not made yet, or could not be made"
 FOR_FILMS = frozenset((b"accept", b"range", b"if-range"))
 """Headers that go to wherever a film is kept."""
+
+
+class Kept(Struct, frozen=True, gc=False):
+    """An answer that its provider keeps, and that is no job: it was settled when it was given."""
+
+    provider: str
+    wire: str
+    upstream_id: str
 
 
 class OwnJobs:
@@ -42,6 +53,7 @@ class OwnJobs:
     ) -> None:
         self._directory = directory
         self._jobs, self._records, self._store = jobs, records, store
+        self._owned = Owned(store)
         self._principals, self._clock = principals, clock
 
     async def find(self, secret: str, upstream_id: str, provider: str = "") -> Job:
@@ -54,6 +66,23 @@ class OwnJobs:
             if mine and owner.account_id == principal.account_id and job.mode == principal.mode:
                 return job
         raise NotFound(NO_JOB)
+
+    async def kept(self, secret: str, upstream_id: str, wire_name: str, provider: str = "") -> Job | Kept:
+        """The caller's answer of that id, kept by one provider or any. Raises Unauthorized, NotFound."""
+        with suppress(NotFound):
+            job = await self.find(secret, upstream_id, provider)
+            if job.wire == wire_name:
+                return job
+        principal = await self._principals.of(secret)
+        slugs = [
+            one.slug
+            for one in self._directory.registry.providers.values()
+            if provider in ("", one.slug) and has_jobs(one, wire_name) and principal.mode == "live"
+        ]
+        slug = await self._owned.provider_of(principal, upstream_id, slugs)
+        if not slug:
+            raise NotFound(NO_JOB)
+        return Kept(slug, wire_name, upstream_id)
 
     async def known(self, secret: str) -> None:
         """Raises Unauthorized where nobody has this key: then he learns nothing but that."""
@@ -81,18 +110,15 @@ class OwnJobs:
             raise self._refusal(job, looked.status, looked.headers, looked.body)
         return looked
 
-    async def pass_on(self, job: Job, incoming: Incoming, relay: Relay, *, target: str = "") -> None:
+    async def pass_on(self, job: Job | Kept, incoming: Incoming, relay: Relay, *, target: str = "") -> None:
         """Ask the provider something else about the job. What it has cost by then is settled first.
 
         `target` is the path at this provider; without it, that of `incoming` goes on as it came.
         """
         provider = self._provider(job)
         target = target or provider.moved(incoming.target).decode("latin-1")
-        if incoming.method == "DELETE" and not job.ended:
-            await self._before_it_goes(job)
-        elif incoming.method != "GET" and not job.ended:
-            with suppress(UpstreamFault, QlaudError):
-                await self._jobs.look(job)
+        if isinstance(job, Job) and not job.ended:
+            await self._settle_before(job, incoming.method)
         query = _without_token(to_upstream_query(incoming.asked.query)).decode("latin-1")
         try:
             async with self._records.opened(
@@ -105,9 +131,16 @@ class OwnJobs:
                 await self._relayed(job, response, relay)
         except UpstreamFault as fault:
             raise fault_error(self._route(job), fault) from fault
+        if incoming.method == "DELETE" and isinstance(job, Kept):
+            await self._store.disown(job.provider, job.upstream_id)
 
-    async def _before_it_goes(self, job: Job) -> None:
-        """Settle what the provider is about to forget. Raises ProviderUnreachable where that fails."""
+    async def _settle_before(self, job: Job, method: str) -> None:
+        """Settle what the provider is about to change or to forget. Raises where it would be forgotten unsettled."""
+        if method != "DELETE":
+            with suppress(UpstreamFault, QlaudError):
+                if method != "GET":
+                    await self._jobs.look(job)
+            return
         try:
             settled = await self._jobs.close_books(job)
         except UpstreamFault as fault:
@@ -132,7 +165,7 @@ class OwnJobs:
         except UpstreamFault as fault:
             raise fault_error(self._route(job), fault) from fault
 
-    def target(self, job: Job) -> str:
+    def target(self, job: Job | Kept) -> str:
         """The raw path of the job's record at this provider."""
         provider = self._provider(job)
         jobs = provider.wires[job.wire].jobs
@@ -149,7 +182,7 @@ class OwnJobs:
                 return (provider.usual_base_path + filled).encode("ascii")
         raise BadRequest(f"{provider.display_name} makes no other video from one")
 
-    async def _relayed(self, job: Job, response: UpstreamResponse, relay: Relay) -> None:
+    async def _relayed(self, job: Job | Kept, response: UpstreamResponse, relay: Relay) -> None:
         if response.status >= 300:
             body = await whole(response, RECORD_LIMIT_BYTES)
             raise self._refusal(job, response.status, response.headers, body)
@@ -162,17 +195,18 @@ class OwnJobs:
             return
         await relay.end()
 
-    def _refusal(self, job: Job, status: int, headers: Headers, body: bytes) -> QlaudError:
+    def _refusal(self, job: Job | Kept, status: int, headers: Headers, body: bytes) -> QlaudError:
         return provider_error(WIRES[job.wire], self._route(job), status, headers, body)
 
-    def _provider(self, job: Job) -> Provider:
-        provider = self._records.provider(job)
+    def _provider(self, job: Job | Kept) -> Provider:
+        provider = self._records.provider(job.provider)
         if provider is None or job.wire not in provider.wires:
             raise NotFound("this gateway does not know the provider of this job any more")
         return provider
 
-    def _route(self, job: Job) -> Route:
-        return self._directory.route(Host(self._provider(job).slug, job.terms.upstream_model, ()), 0)
+    def _route(self, job: Job | Kept) -> Route:
+        model = job.terms.upstream_model if isinstance(job, Job) else ""
+        return self._directory.route(Host(self._provider(job).slug, model, ()), 0)
 
 
 def _without_token(query: bytes) -> bytes:

@@ -29,10 +29,12 @@ from qlaud.flows.decoding import Decoder, Identity, decoder_for
 from qlaud.flows.headers import upstream_request_id
 from qlaud.flows.limit import OutputLimit
 from qlaud.flows.metered import Metered
+from qlaud.flows.owned import may_keep
 from qlaud.flows.reach import NotReached, reach
 from qlaud.flows.settling import Ending, job_of, settlement_of
 from qlaud.ports import Clock, Headers, UpstreamFault, UpstreamResponse
 from qlaud.wire.array_tap import inserted
+from qlaud.wire.shelf import KEEPERS
 from qlaud.wire.sse import split_events
 from qlaud.wire.types import AnswerHead, Tap
 
@@ -85,6 +87,8 @@ class Pump:
         self._late: asyncio.Task[None] | None = None
         self._running = False
         self._settled = False
+        self._keeps = False
+        """The provider keeps the answer, and whose it is was not written down yet."""
 
     def start(self) -> "asyncio.Task[None]":
         """Begin. The task never raises."""
@@ -171,6 +175,8 @@ class Pump:
         self._response = response = reached.response
         self._status = response.status
         self._decoder = decoder_for(response.headers)
+        wire_name = self._prepared.incoming.wire_name
+        self._keeps = self._prepared.call.keeps and may_keep(self._route, wire_name)
         self._tap = tap = self._prepared.incoming.wire.tap(
             self._prepared.call,
             strip_usage=self._prepared.call.stream and not self._prepared.call.wants_usage,
@@ -221,6 +227,7 @@ class Pump:
             await self._caller.write(b"".join((*parts, chunk)))
             parts.clear()
         tap.finish()
+        await self._note_owner(tap)
         headers = self._headers(response.headers, LENGTH)
         if self._caller.head_sent:
             self._parting = self._caller.end
@@ -241,6 +248,8 @@ class Pump:
         )
         while chunk := await response.read():
             relayed = tap.feed(decoder.decode(chunk))
+            if self._keeps:
+                await self._note_owner(tap)
             if self._first_token_ms is None and tap.started:
                 self._first_token_ms = self._elapsed_ms()
             if tap.output_floor > limit.tokens:
@@ -253,6 +262,12 @@ class Pump:
         self._parting = caller.end
         await self._settle(self._outcome(tap), response.status)
         await self._part()
+
+    async def _note_owner(self, tap: Tap) -> None:
+        """Write down whose the answer is, before its id is relayed."""
+        if self._keeps and (kept := KEEPERS[self._prepared.incoming.wire_name](tap)):
+            self._keeps = False
+            await self._calls.owned.note(self._route.provider.slug, kept, self._hold)
 
     async def _end_at_cap(self, response: UpstreamResponse, tap: Tap, relayed: bytes) -> None:
         """The provider ran past its limit and no more can be held: end with the format's own length stop.

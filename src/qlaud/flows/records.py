@@ -19,7 +19,8 @@ from qlaud.ports import Headers, UpstreamFault, UpstreamRequest, UpstreamRespons
 from qlaud.wire.jobs import Gone, JobRule, Line, Progress, Unreadable
 from qlaud.wire.shelf import JOBS
 
-RECORD_LIMIT_BYTES = 1_048_576
+RECORD_LIMIT_BYTES = 16 * 1_048_576
+"""A record may hold a whole answer."""
 LINE_LIMIT_BYTES = 16 * 1_048_576
 """A line is one answer of a model; nothing it may cost stands beyond this."""
 UNKNOWN = frozenset((404, 410))
@@ -40,9 +41,9 @@ class Records:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
 
-    def provider(self, job: Job) -> Provider | None:
-        """The job's provider, None where this gateway does not know it (any more)."""
-        return self._directory.registry.providers.get(job.provider)
+    def provider(self, slug: str) -> Provider | None:
+        """The provider of that name, None where this gateway does not know it (any more)."""
+        return self._directory.registry.providers.get(slug)
 
     async def ask(self, job: Job, *, headers: Headers = ()) -> Looked:
         """The job's record now. Raises UpstreamFault when there is no answer, or one of absurd size."""
@@ -81,7 +82,7 @@ class Records:
                 yield line
 
     def _known(self, job: Job) -> tuple[Provider, JobRule]:
-        provider, rule = self.provider(job), JOBS.get(job.wire)
+        provider, rule = self.provider(job.provider), JOBS.get(job.wire)
         if provider is None or rule is None or job.wire not in provider.wires:
             raise UpstreamFault(f"this gateway knows no {job.wire} of {job.provider}")
         return provider, rule
@@ -124,7 +125,7 @@ class Records:
     @asynccontextmanager
     async def fetched(self, job: Job, url: str, headers: Headers) -> AsyncGenerator[UpstreamResponse]:
         """What a record says is at `url`, asked for without any key. Raises UpstreamFault."""
-        parts, provider = urlsplit(url), self.provider(job)
+        parts, provider = urlsplit(url), self.provider(job.provider)
         origin = f"{parts.scheme}://{parts.netloc}"
         if parts.scheme != "https" and (provider is None or origin != provider.origin):
             raise UpstreamFault("the record names an address that is not https")

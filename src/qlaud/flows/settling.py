@@ -54,6 +54,11 @@ def settlement_of(prepared: Prepared, route: Route, hold: Hold, ending: Ending, 
 
 def job_of(prepared: Prepared, route: Route, hold: Hold, begun: Begun, ending: Ending, *, now_ms: int) -> Job:
     """The job that a call began, with all that its settlement will need."""
+    planned = begun.planned
+    if (
+        planned.input_tokens and hold.max_output
+    ):  # what it was allowed to put out, whether or not the caller had a limit of his own
+        planned = replace(planned, output_tokens=hold.max_output)
     return Job(
         provider=route.provider.slug,
         wire=prepared.incoming.wire_name,
@@ -61,7 +66,7 @@ def job_of(prepared: Prepared, route: Route, hold: Hold, begun: Begun, ending: E
         terms=JobTerms(
             hold=hold,
             facts=facts_at(prepared, route),
-            planned=begun.planned,
+            planned=planned,
             host=route.host.provider,
             upstream_model=route.host.upstream_name(prepared.call.model),
             clamped=ending.clamped,

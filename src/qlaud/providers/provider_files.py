@@ -38,6 +38,7 @@ QUIRKS: Mapping[str, str] = {
     "max_tokens": "OpenAI Chat knows `max_tokens` only, not `max_completion_tokens`",
     "max_tool_calls": "`max_tool_calls` of OpenAI Responses bounds how often its own tools run",
     "tight_limit": "of a model: output limits bound thoughts too, though the provider has `loose_limit`",
+    "background": "responses may be made in the background, as jobs",
     "url_pictures": "pictures to edit are objects with a `url`, and those made are addresses unless asked otherwise",
 }
 """Every switch a file may name, and what it says about a provider or model."""

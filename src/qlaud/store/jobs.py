@@ -131,12 +131,16 @@ class Jobs:
         async with self._acquire() as connection:
             await connection.execute(DISOWN, provider, upstream_id)
 
-    async def forget(self, *, before_ms: int, limit: int) -> None:
-        """Erase at most `limit` jobs that ended before that, and as many owned objects that are older."""
+    async def forget(self, *, before_ms: int, limit: int) -> bool:
+        """Erase at most `limit` jobs that ended before that, and as many owned objects that are older.
+
+        Returns whether none is left.
+        """
         async with self._acquire() as connection:
             statements: Connection = connection
-            await statements.execute(FORGET_JOBS, before_ms, limit)
-            await statements.execute(FORGET_OWNED, before_ms, limit)
+            jobs = await statements.execute(FORGET_JOBS, before_ms, limit)
+            owned = await statements.execute(FORGET_OWNED, before_ms, limit)
+        return f"DELETE {limit}" not in (jobs, owned)
 
 
 def from_row_job(row: Row) -> Job:

@@ -23,7 +23,7 @@ class OpenAIResponsesWire:
     takes_form: bool = False
 
     def read_call(self, asked: Asked) -> ModelCall:
-        """What the request asks. Raises InvalidJson, BadRequest, or UnsupportedField for a background response."""
+        """What the request asks. Raises InvalidJson or BadRequest."""
         return responses_request.read_call(asked.body)
 
     def rewrite(self, body: bytes, call: ModelCall, changes: Changes) -> bytes:

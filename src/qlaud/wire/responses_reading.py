@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from qlaud.core.usage import AtLeast, Exact, Metered, Nothing
+from qlaud.core.demand import as_asked
+from qlaud.core.usage import AtLeast, Begun, Exact, Metered, Nothing
 from qlaud.wire import responses_usage
 from qlaud.wire.content import NOTHING
 from qlaud.wire.counts import (
@@ -51,6 +52,7 @@ class ResponsesReading:
         "_content_bytes",
         "_failed",
         "_hosted",
+        "_id",
         "_recent",
         "_usage",
         "_work_seen",
@@ -76,9 +78,15 @@ class ResponsesReading:
         self._answer: Fields = {}
         self._usage: Fields = {}
         self._hosted = HostedCalls()
+        self._id = ""
         self._failed = False
         self._work_seen = False
         self._content_bytes = 0
+
+    @property
+    def kept_id(self) -> str:
+        """The id of the response, as soon as it was seen."""
+        return self._id
 
     @property
     def sequence_number(self) -> int:
@@ -106,6 +114,7 @@ class ResponsesReading:
         elif response is not None:
             self._work_seen = True
             self.first = self.first or event.response
+            self._id = self._id or word(response, "id")
             self._answer = _kept(response)
         elif event.type == "response.output_item.done":
             self._hosted.note(read_fields(event.item) or {})
@@ -150,6 +159,9 @@ class ResponsesReading:
         silent = not seen.output_tokens and self.output_floor
         if self.complete and responses_usage.is_whole(self._usage) and seen.prompt_tokens and not silent:
             return Exact(seen)
+        if self.call.background and self._id and not self._failed:
+            asked = as_asked(self.call.demand, input_bound)
+            return Begun(self._id, replace(asked, output_tokens=self.call.demand.max_output or 0))
         if not (self._work_seen or self.started) or (self._failed and not self.started):
             return Nothing()
         if not seen.prompt_tokens:
@@ -167,6 +179,7 @@ class ResponsesReading:
 
     def _end(self, response: Fields) -> None:
         """The response as it ended. Its usage, where it has one, stands for all content so far."""
+        self._id = self._id or word(response, "id")
         self._answer = _kept(response)
         self._failed = self._failed or word(response, "status") in ("failed", "cancelled")
         self.complete = self.stopped = True

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from qlaud.core.demand import NOTHING_ELSE, Demand
-from qlaud.core.errors import BadRequest, UnsupportedField
+from qlaud.core.errors import BadRequest
 from qlaud.wire import body as json_body
 from qlaud.wire import content
 from qlaud.wire.body import Members
@@ -75,8 +75,8 @@ UNBOUNDED_FIELDS = (
     "search_parameters",
     "enable_search",
 )
-ELSEWHERE = ("previous_response_id", "conversation")
-"""Fields that continue what is stored at the provider."""
+PREVIOUS, CONVERSATION = "previous_response_id", "conversation"
+"""Fields that continue what is stored at the provider: of the caller's own, and of nobody knows whose."""
 
 
 class _Item(msgspec.Struct):
@@ -99,22 +99,18 @@ def read_call(body: bytes) -> ModelCall:
     model = json_body.read_text(members, "model")
     if not model:
         raise BadRequest("`model` is missing; name the model to call", param="model")
-    if json_body.read_flag(members, "background"):
-        raise UnsupportedField(
-            "`background` is not offered here; ask without it, as a stream", param="background"
-        )
     limit = json_body.read_whole(members, LIMIT, least=1)
     found = Found()
     _note_input(found, members.get("input"))
     calls = json_body.read_whole(members, TOOL_LIMIT, least=0, most=10_000)
     tool_tokens, most, hosted = _note_tools(found, members, calls)
-    elsewhere = _elsewhere(members)
+    earlier, conversation = _id_in(members, PREVIOUS), _id_in(members, CONVERSATION)
     return ModelCall(
         model=model,
         stream=json_body.read_flag(members, "stream"),
         demand=Demand(
             input_tokens=len(body) - found.image_bytes + found.images * image_tokens(model) + tool_tokens,
-            whole_context=found.whole_context or bool(hosted) or bool(elsewhere),
+            whole_context=found.whole_context or bool(hosted or earlier or conversation),
             max_output=limit,
             cache_ttls=cache_ttls(found, members),
             tier=json_body.read_text(members, "service_tier") or "",
@@ -126,27 +122,25 @@ def read_call(body: bytes) -> ModelCall:
         limit_fields=(LIMIT,) if limit is not None else (),
         uncapped_tools=tuple(hosted) if calls is None else (),
         provider_tools=tuple(hosted.values()),
-        owned=elsewhere,
+        owned=(earlier,) if earlier else (),
+        keeps=bytes(members.get("store", b"true")) != b"false",
+        background=json_body.read_flag(members, "background"),
+        account_resource=CONVERSATION if conversation else None,
     )
 
 
-def _elsewhere(members: Members) -> tuple[str, ...]:
-    """Ids of what the call continues. Raises BadRequest where one is no id."""
-    ids: list[str] = []
-    for name in ELSEWHERE:
-        value = members.get(name)
-        if value is None or json_body.is_null(value):
-            continue
-        if content.opens_with(value, 0x7B):
-            inner = json_body.read_object(members, name) or {}
-            id_ = json_body.read_text(inner, "id")
-        else:
-            id_ = json_body.read_text(members, name)
-        if id_ is None:
-            raise BadRequest(f"`{name}` must be an id", param=name)
-        if id_:  # xAI echoes "" for none
-            ids.append(id_)
-    return tuple(ids)
+def _id_in(members: Members, name: str) -> str:
+    """The id of what the call continues, "" for none (as xAI echoes it). Raises BadRequest where it is no id."""
+    value = members.get(name)
+    if value is None or json_body.is_null(value):
+        return ""
+    if content.opens_with(value, 0x7B):
+        found = json_body.read_text(json_body.read_object(members, name) or {}, "id")
+    else:
+        found = json_body.read_text(members, name)
+    if found is None:
+        raise BadRequest(f"`{name}` must be an id", param=name)
+    return found
 
 
 def _note_input(found: Found, value: Raw | None) -> None:

@@ -1,6 +1,6 @@
 """Every wire format by its name in the providers' files. A new format is a module and a line here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from qlaud.wire.anthropic import AnthropicWire
 from qlaud.wire.anthropic_batches import ANTHROPIC_BATCHES
@@ -25,8 +25,9 @@ from qlaud.wire.openai_transcription import TranscriptionWire
 from qlaud.wire.openai_video import OPENAI_VIDEO
 from qlaud.wire.qwen_native import QwenGenerationWire, QwenSpeechWire
 from qlaud.wire.qwen_tasks import QWEN_IMAGE_TASKS, QWEN_VIDEO
+from qlaud.wire.responses_jobs import RESPONSE_JOBS, kept_id
 from qlaud.wire.speech import DeepgramSpeakWire, ElevenLabsSpeechWire, SpeechWire
-from qlaud.wire.types import Wire
+from qlaud.wire.types import Tap, Wire
 from qlaud.wire.videos import VideoWire
 from qlaud.wire.xai_video import XAI_VIDEO
 
@@ -85,8 +86,12 @@ VIDEOS: Mapping[str, VideoWire] = {
 """Every wire that makes videos: the models of any of them can be called on the common paths."""
 
 JOBS: Mapping[str, JobRule] = {
+    "openai_responses": RESPONSE_JOBS,
     **VIDEOS,
     "qwen_image_tasks": QWEN_IMAGE_TASKS,
     "anthropic_batches": ANTHROPIC_BATCHES,
 }
 """Every wire whose calls may begin jobs."""
+
+KEEPERS: Mapping[str, Callable[[Tap], str]] = {"openai_responses": kept_id}
+"""Wires whose answers providers keep, and how the id of one is found in its tap. Their paths are `jobs` too."""

@@ -80,7 +80,11 @@ class ModelCall(Struct, frozen=True, gc=False):
     provider_tools: tuple[str, ...] = ()
     """Provider tools that `max_tool_calls` bounds, where the provider keeps to it (Responses)."""
     owned: tuple[str, ...] = ()
-    """Ids of what the call continues at the provider (an earlier response, a conversation): the caller's own only."""
+    """Ids of what the call continues at the provider (an earlier response): the caller's own only."""
+    keeps: bool = False
+    """The provider keeps what it answers, where it keeps anything, and the caller may ask for it again."""
+    background: bool = False
+    """The provider goes on whether or not anybody listens: the call may begin a job."""
     model_field: str = "model"
     """Where the model stands in a form, or in a body without output tokens; empty where it is in neither."""
     account_resource: str | None = None

@@ -138,7 +138,8 @@ def test_what_is_old_and_over_is_forgotten_and_what_runs_is_not(database_url: st
         assert await store.owner("xai", "resp_1") is None
         later = desk.clock.at_ms + 1
         await store.own("openai", "resp_2", replace(old, created_at=later))
-        await store.forget(before_ms=later, limit=500)
+        assert not await store.forget(before_ms=later, limit=1), "there may be more"
+        assert await store.forget(before_ms=later, limit=500)
         assert [row["upstream_id"] for row in await desk.sql("SELECT upstream_id FROM jobs")] == ["video_old"]
         left = await desk.sql("SELECT upstream_id FROM owned ORDER BY upstream_id")
         assert [row["upstream_id"] for row in left] == ["resp_2", "video_old"]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from qlaud.core.errors import BadRequest, UnsupportedField
+from qlaud.core.errors import BadRequest
 from qlaud.wire.openai_input import IMAGE_TOKENS, TOOL_PROMPT_TOKENS
 from qlaud.wire.openai_responses import OpenAIResponsesWire
 from qlaud.wire.responses_request import TYPED_TOOL_TOKENS
@@ -52,10 +52,14 @@ def test_a_wrong_value_is_refused_by_name(field: str, value: object) -> None:
     assert refused.value.param in (field, "id")
 
 
-def test_a_response_in_the_background_is_refused_because_it_would_go_on_unpaid() -> None:
-    with pytest.raises(UnsupportedField):
-        read(background=True)
-    assert read(background=False).model
+def test_what_goes_on_in_the_background_and_what_is_kept_is_seen() -> None:
+    assert (read(background=True).background, read(background=False).background) == (True, False)
+    assert [read(**fields).keeps for fields in ({}, {"store": None}, {"store": True}, {"store": False})] == [
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("name", ["model", "max_output_tokens", "max_tool_calls", "background"])
@@ -140,19 +144,19 @@ def test_a_picture_elsewhere_and_one_a_tool_answered_count_as_pictures() -> None
 
 
 @pytest.mark.parametrize(
-    ("fields", "owned"),
+    ("fields", "owned", "resource"),
     [
-        ({"previous_response_id": "resp_1"}, ("resp_1",)),
-        ({"conversation": "conv_1"}, ("conv_1",)),
-        ({"conversation": {"id": "conv_1"}}, ("conv_1",)),
+        ({"previous_response_id": "resp_1"}, ("resp_1",), None),
+        ({"conversation": "conv_1"}, (), "conversation"),
+        ({"conversation": {"id": "conv_1"}}, (), "conversation"),
     ],
 )
 def test_what_is_continued_counts_as_the_whole_context_and_must_be_the_callers_own(
-    fields: dict[str, object], owned: tuple[str, ...]
+    fields: dict[str, object], owned: tuple[str, ...], resource: str | None
 ) -> None:
     call = read(**fields)
     assert call.demand.whole_context
-    assert call.owned == owned
+    assert (call.owned, call.account_resource) == (owned, resource)
 
 
 @pytest.mark.parametrize("value", [None, ""])

@@ -103,6 +103,21 @@ def filmed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": lines.digest(client.videos.download_content(video.id).content), "statuses": statuses}
 
 
+def in_background(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """Begins a response in the background and looks until it is done."""
+    response = client.responses.create(**args)
+    for _ in range(50):
+        if response.status == "completed":
+            break
+        response = client.responses.retrieve(response.id)
+    return {"shown": response.output_text}
+
+
+def background_left(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """Begins a response in the background and never asks for it."""
+    return {"shown": client.responses.create(**args).status}
+
+
 def film_left(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     """Begins a video and never asks for it."""
     return {"shown": client.videos.create(**args).status}
@@ -154,6 +169,8 @@ lines.serve(
         "converse": conversed,
         "film": filmed,
         "film_left": film_left,
+        "background": in_background,
+        "background_left": background_left,
     },
     connect,
     tell,

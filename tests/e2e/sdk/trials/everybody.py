@@ -7,6 +7,7 @@ from tests.e2e.sdk.trials import (
     first,
     frameworks,
     google,
+    kept,
     openai,
     plain,
     vendors,
@@ -25,4 +26,5 @@ TRIALS: list[Trial] = [
     *plain.TRIALS,
     *batches.TRIALS,
     *films.TRIALS,
+    *kept.TRIALS,
 ]
