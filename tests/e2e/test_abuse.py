@@ -39,7 +39,9 @@ def serving_shortly(patch: pytest.MonkeyPatch) -> Generator[str]:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok", "more_body": False})
 
-    server = uvicorn.Server(server_config(app, shutdown_grace_s=0, max_connections=100, port=0))
+    server = uvicorn.Server(
+        server_config(app, shutdown_grace_s=0, max_connections=100, live_message_bytes=1 << 20, port=0)
+    )
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
     thread.start()
     until(lambda: server.started, "the server serves")

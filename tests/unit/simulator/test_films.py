@@ -21,7 +21,7 @@ ASKS = {
     "qwen_image_tasks": {"model": "wan2.5-t2i", "parameters": {"n": 3, "size": "1024*1024"}},
     "minimax_video": {"model": "MiniMax-H3", "duration": 6, "resolution": "2K"},
 }
-SIMULATED = [wire for wire in JOBS if wire in SIM.wires]
+SIMULATED = [name for name, wire in SIM.wires.items() if wire.jobs is not None and name in JOBS]
 
 
 def begin(films: Films, wire: str, ask: object, now_ms: int = BEGUN_MS) -> tuple[str, bytes]:
