@@ -129,4 +129,4 @@ def _params(item: bytes, index: int) -> bytes:
     return params
 
 
-ANTHROPIC_BATCHES = AnthropicBatchesWire(_job, "anthropic")
+ANTHROPIC_BATCHES = AnthropicBatchesWire(find=_job, error_shape="anthropic")

@@ -10,9 +10,8 @@ from typing import Protocol
 import msgspec
 from msgspec import Raw
 
-from qlaud.core.usage import Metered
 from qlaud.wire.counts import UNREADABLE
-from qlaud.wire.taps import EVENT_KEEP_BYTES, TAIL_BYTES, Reading
+from qlaud.wire.taps import EVENT_KEEP_BYTES, TAIL_BYTES, Reading, ReadingTap
 from qlaud.wire.types import Tap
 
 AROUND = b" \t\r\n"
@@ -35,7 +34,7 @@ class ItemReading(Reading, Protocol):
         ...
 
 
-class ArrayTap:
+class ArrayTap(ReadingTap):
     """Follows strings and brackets, and hands over each item when it is whole. A bare object is an item too."""
 
     as_it_comes = True
@@ -45,15 +44,16 @@ class ArrayTap:
         "_dropped",
         "_escaped",
         "_in_string",
+        "_items",
         "_kept",
         "_last",
         "_parts",
-        "_reading",
         "at_boundary",
     )
 
     def __init__(self, reading: ItemReading) -> None:
-        self._reading = reading
+        super().__init__(reading)
+        self._items = reading.items
         self._begun = b""
         """The beginning of an item, not looked at yet."""
         self._depth = 0
@@ -65,23 +65,6 @@ class ArrayTap:
         """The last byte relayed that is no white space."""
         self.at_boundary = True
 
-    @property
-    def reading(self) -> Reading:
-        """What was understood so far, for the wire that made this tap."""
-        return self._reading
-
-    @property
-    def output_floor(self) -> int:
-        return self._reading.output_floor
-
-    @property
-    def started(self) -> bool:
-        return self._reading.started
-
-    @property
-    def complete(self) -> bool:
-        return self._reading.complete
-
     def feed(self, chunk: bytes) -> bytes:
         at, text = 0, chunk
         if self._depth or self._in_string:
@@ -90,7 +73,7 @@ class ArrayTap:
             text = self._begun + chunk
             self._begun = b""
         if not (self._depth or self._in_string):
-            at = self._reading.items(text, at)
+            at = self._items(text, at)
             if at and at == len(text):  # as nearly every chunk does
                 self._last, self.at_boundary = b"}", True
                 return chunk
@@ -107,9 +90,6 @@ class ArrayTap:
             self._end_item(b"")
         return b""
 
-    def outcome(self, *, input_bound: int) -> Metered:
-        return self._reading.outcome(input_bound=input_bound)
-
     def framed(self, item: bytes) -> bytes:
         """An item of ours as it must be written behind what was relayed, to end the array."""
         before = {b"": b"[", b"[": b"", b",": b""}.get(self._last, b",\r\n")
@@ -123,7 +103,7 @@ class ArrayTap:
             at = self._scan(text, at)
             if at == len(text):
                 return
-            at = self._reading.items(text, at)
+            at = self._items(text, at)
         if text[at:].strip(BETWEEN):
             self._begun = text[at:]
 

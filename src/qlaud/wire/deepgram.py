@@ -18,7 +18,7 @@ from qlaud.wire.media import raw_byte_rate
 from qlaud.wire.query import Query
 from qlaud.wire.taps import BodyTap
 from qlaud.wire.types import ANSWERED, AnswerHead, Asked, ModelCall, Tap
-from qlaud.wire.unit_wire import Terms, UnitWire, WholeReading, unit_call
+from qlaud.wire.unit_wire import Terms, UnitReading, UnitWire, unit_call
 
 MOST_CHANNELS = 20
 """Deepgram takes no more."""
@@ -112,7 +112,7 @@ class DeepgramReadWire(UnitWire):
         return BodyTap(DeepgramReading(call), keep_head=True)
 
 
-class DeepgramReading(WholeReading):
+class DeepgramReading(UnitReading):
     """Reads the `metadata` of one answer."""
 
     def __init__(self, call: ModelCall) -> None:

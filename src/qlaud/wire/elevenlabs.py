@@ -14,7 +14,7 @@ from qlaud.wire.counts import Fields, count, last_number, millis, nested, number
 from qlaud.wire.speech import CREDITS
 from qlaud.wire.taps import BodyTap
 from qlaud.wire.types import ANSWERED, AnswerHead, Asked, ModelCall, Tap
-from qlaud.wire.unit_wire import Terms, UnitWire, WholeReading, known_tap, unit_call
+from qlaud.wire.unit_wire import Terms, UnitReading, UnitWire, known_tap, unit_call
 
 MOST_CHANNELS = 5
 """Of a file whose channels are written down each by itself; the vendor takes no more."""
@@ -56,7 +56,7 @@ class ElevenLabsTranscriptionWire(UnitWire):
         return BodyTap(ElevenLabsTranscript(call), keep_head=True)
 
 
-class ElevenLabsTranscript(WholeReading):
+class ElevenLabsTranscript(UnitReading):
     """Reads one transcript."""
 
     def __init__(self, call: ModelCall) -> None:

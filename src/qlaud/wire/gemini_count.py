@@ -7,8 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from qlaud.core.demand import Demand
-from qlaud.core.errors import QlaudError
-from qlaud.core.usage import Nothing, Usage
+from qlaud.core.usage import Nothing
 from qlaud.wire import errors
 from qlaud.wire.body import Members, read_body, read_object
 from qlaud.wire.gemini_names import MODELS, by_camel, check_model, check_query, list_error, spelled
@@ -16,17 +15,17 @@ from qlaud.wire.gemini_parts import Sent, note_contents
 from qlaud.wire.splice import set_members
 from qlaud.wire.taps import PlainTap
 from qlaud.wire.types import ANSWERED, AnswerHead, Asked, Changes, ModelCall, Tap
+from qlaud.wire.whole import WholeWire
 
 WHOLE = "generateContentRequest"
 """The member that holds a whole request to be counted."""
 
 
 @dataclass(frozen=True, slots=True)
-class GeminiCountWire:
+class GeminiCountWire(WholeWire):
     """`POST /v1beta/models/{model}:countTokens`."""
 
     error_shape: str = "google"
-    takes_form: bool = False
 
     def read_call(self, asked: Asked) -> ModelCall:
         """What is to be counted, and for which model. Raises InvalidJson or BadRequest."""
@@ -62,16 +61,6 @@ class GeminiCountWire:
         """A tap that sees nothing: counting is free."""
         del call, strip_usage
         return PlainTap(Nothing(), head)
-
-    def error_event(self, error: QlaudError, request_id: str) -> bytes:
-        """Nothing streams here."""
-        del error, request_id
-        return b""
-
-    def length_stop(self, tap: Tap, usage: Usage | None = None) -> bytes:
-        """Nothing streams here."""
-        del tap, usage
-        return b""
 
     def error_message(self, body: bytes) -> str:
         """The provider's sentence."""

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from qlaud.core.demand import Demand
-from qlaud.core.errors import BadRequest, QlaudError
+from qlaud.core.errors import BadRequest
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire import errors, gemini_usage
 from qlaud.wire.body import Members, item_spans, read_body, read_items, read_members
@@ -22,6 +22,7 @@ from qlaud.wire.gemini_usage import Served, tier_word
 from qlaud.wire.splice import set_in_items, set_members
 from qlaud.wire.taps import BodyTap
 from qlaud.wire.types import ANSWERED, AnswerHead, Asked, Changes, ModelCall, Tap
+from qlaud.wire.whole import WholeReading, WholeWire
 
 NOTHING = Raw(b"")
 USAGE = "usageMetadata"
@@ -29,11 +30,10 @@ KNOWN = frozenset(("content", "requests", "model", "taskType", "title", "outputD
 
 
 @dataclass(frozen=True, slots=True)
-class GeminiEmbedWire:
+class GeminiEmbedWire(WholeWire):
     """`POST /v1beta/models/{model}:embedContent` and `:batchEmbedContents`."""
 
     error_shape: str = "google"
-    takes_form: bool = False
 
     def read_call(self, asked: Asked) -> ModelCall:
         """What the request asks. Raises InvalidJson or BadRequest."""
@@ -78,16 +78,6 @@ class GeminiEmbedWire:
         del strip_usage
         return BodyTap(EmbeddingReading(call, head))
 
-    def error_event(self, error: QlaudError, request_id: str) -> bytes:
-        """Nothing streams here."""
-        del error, request_id
-        return b""
-
-    def length_stop(self, tap: Tap, usage: Usage | None = None) -> bytes:
-        """Nothing streams here."""
-        del tap, usage
-        return b""
-
     def error_message(self, body: bytes) -> str:
         """The provider's sentence."""
         return errors.provider_message(list_error(body))
@@ -107,27 +97,14 @@ class _Answer(msgspec.Struct):
     usageMetadata: Raw = NOTHING
 
 
-class EmbeddingReading:
+class EmbeddingReading(WholeReading):
     """Reads the usage of one answer; the vectors stay unread."""
-
-    output_floor = 0
-    started = False
 
     def __init__(self, call: ModelCall, head: AnswerHead) -> None:
         self._call = call
         self._tier = tier_word(head.header(b"x-gemini-service-tier").decode("latin-1"))
         self._usage: Fields = {}
         self._work_seen = False
-        self.complete = False
-
-    def plain(self, events: bytes) -> bool:
-        return True
-
-    def event(self, text: bytes) -> bool:
-        return False
-
-    def tail(self, text: bytes, relayed: int) -> None:
-        return
 
     def body(self, text: bytes, size: int) -> None:
         if size > len(text):

@@ -8,17 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import msgspec
 from msgspec import Struct
 
 from qlaud.core.demand import as_asked
-from qlaud.core.errors import QlaudError
 from qlaud.core.usage import AtLeast, Begun, Exact, Metered, Nothing, Usage
-from qlaud.wire import errors
 from qlaud.wire.counts import Fields, read_fields
-from qlaud.wire.splice import set_members
 from qlaud.wire.taps import BodyTap, PlainTap
-from qlaud.wire.types import ANSWERED, AnswerHead, Changes, ModelCall, Tap
+from qlaud.wire.types import ANSWERED, AnswerHead, ModelCall, Tap
+from qlaud.wire.whole import WholeReading, WholeWire
 
 
 class Waiting(Struct, frozen=True, gc=False):
@@ -84,27 +81,12 @@ Find = Callable[[Fields], str | None]
 """The id of the job that an answer began; "" where it began none, None where it does not say."""
 
 
-class JobReading:
-    """Reads the answer to a call that begins a job. A `taps.Reading`."""
-
-    output_floor = 0
-    started = False
-    complete = False
+class JobReading(WholeReading):
+    """Reads the answer to a call that begins a job."""
 
     def __init__(self, planned: Usage, find: Find) -> None:
         self._planned, self._find = planned, find
         self._job: str | None = ""
-
-    def plain(self, events: bytes) -> bool:
-        """There are no events."""
-        return True
-
-    def event(self, text: bytes) -> bool:
-        """There are no events."""
-        return False
-
-    def tail(self, text: bytes, relayed: int) -> None:
-        """There are no events."""
 
     def body(self, text: bytes, size: int) -> None:
         """The whole answer. One that cannot be read may have begun the job."""
@@ -119,19 +101,11 @@ class JobReading:
         return Begun(self._job, self._planned) if self._job else Nothing()
 
 
-@dataclass(frozen=True, slots=True)
-class JobWire:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobWire(WholeWire):
     """What every wire of jobs does alike: one JSON answer, whose only news is the job's id."""
 
     find: Find
-    error_shape: str = "openai"
-    takes_form: bool = False
-
-    def rewrite(self, body: bytes, call: ModelCall, changes: Changes) -> bytes:
-        """The body with the model put in where it differs."""
-        if changes.model is None or changes.model == call.model:
-            return body
-        return set_members(body, {"model": msgspec.json.encode(changes.model)})
 
     def tap(self, call: ModelCall, *, strip_usage: bool, head: AnswerHead = ANSWERED) -> Tap:
         """A tap over the answer."""
@@ -139,18 +113,6 @@ class JobWire:
             return PlainTap(Nothing(), head)
         planned = call.expected or as_asked(call.demand, call.demand.input_tokens)
         return BodyTap(JobReading(planned, self.find))
-
-    def error_event(self, error: QlaudError, request_id: str) -> bytes:
-        """There is no stream."""
-        return b""
-
-    def length_stop(self, tap: Tap, usage: Usage | None = None) -> bytes:
-        """There is no stream."""
-        return b""
-
-    def error_message(self, body: bytes) -> str:
-        """The provider's sentence."""
-        return errors.provider_message(body)
 
     def line(self, text: bytes) -> Line | None:
         """There are no lines."""

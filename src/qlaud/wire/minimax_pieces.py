@@ -12,7 +12,7 @@ from qlaud.wire.body import read_body, read_flag, read_text, read_whole
 from qlaud.wire.counts import Fields, count, is_well, last_object, nested, number, read_fields
 from qlaud.wire.taps import BodyTap, tap_for
 from qlaud.wire.types import ANSWERED, AnswerHead, Asked, ModelCall, Tap
-from qlaud.wire.unit_wire import UnitWire, WholeReading, unit_call
+from qlaud.wire.unit_wire import UnitReading, UnitWire, unit_call
 
 MOST_PICTURES = 9
 
@@ -52,7 +52,7 @@ class MiniMaxImageWire(UnitWire):
         return BodyTap(ImagesReading(call))
 
 
-class MusicReading(WholeReading):
+class MusicReading(UnitReading):
     """A song, in one piece or in events."""
 
     def __init__(self, call: ModelCall) -> None:
@@ -95,7 +95,7 @@ class MusicReading(WholeReading):
         self.complete = self.complete or (self.started and bool(fields.get("extra_info")))
 
 
-class ImagesReading(WholeReading):
+class ImagesReading(UnitReading):
     """Pictures: by address, or as base64."""
 
     def __init__(self, call: ModelCall) -> None:

@@ -144,4 +144,4 @@ def _kind(item: Raw) -> str:
     return "video_url" if "video" in role else json_body.read_text(members, "type") or ""
 
 
-MINIMAX_VIDEO = MinimaxVideoWire(_job, "minimax")
+MINIMAX_VIDEO = MinimaxVideoWire(find=_job, error_shape="minimax")

@@ -15,7 +15,7 @@ from qlaud.wire.body import Members, is_null, read_body, read_items, read_object
 from qlaud.wire.counts import Fields, count, last_object, nested, objects, read_fields
 from qlaud.wire.taps import BodyTap
 from qlaud.wire.types import ANSWERED, AnswerHead, Asked, ModelCall, Tap
-from qlaud.wire.unit_wire import Terms, UnitWire, WholeReading, unit_call
+from qlaud.wire.unit_wire import Terms, UnitReading, UnitWire, unit_call
 
 MOST_PAGES = 1000
 ANNOTATIONS = ("document_annotation_format", "bbox_annotation_format")
@@ -48,7 +48,7 @@ class MistralOcrWire(UnitWire):
         return BodyTap(OcrReading(call))
 
 
-class OcrReading(WholeReading):
+class OcrReading(UnitReading):
     """Reads one answer."""
 
     def __init__(self, call: ModelCall) -> None:

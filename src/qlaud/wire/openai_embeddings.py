@@ -11,18 +11,17 @@ from dataclasses import dataclass
 import msgspec
 
 from qlaud.core.demand import Demand
-from qlaud.core.errors import BadRequest, QlaudError
+from qlaud.core.errors import BadRequest
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire import body as json_body
-from qlaud.wire import errors
 from qlaud.wire.body import Members
 from qlaud.wire.counts import UNREADABLE, Fields, last_told, nested, read_fields, word
 from qlaud.wire.openai_input import end_user
 from qlaud.wire.openai_split import first_count, input_side
 from qlaud.wire.openai_usage import vendor_cost_picos
-from qlaud.wire.splice import set_members
 from qlaud.wire.taps import BodyTap
-from qlaud.wire.types import ANSWERED, AnswerHead, Asked, Changes, ModelCall, Tap
+from qlaud.wire.types import ANSWERED, AnswerHead, Asked, ModelCall, Tap
+from qlaud.wire.whole import WholeReading, WholeWire
 
 TEXT_FIELDS = frozenset(
     {"model", "input", "dimensions", "encoding_format", "user", "output_dimension", "output_dtype"}
@@ -30,11 +29,8 @@ TEXT_FIELDS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAIEmbeddingsWire:
+class OpenAIEmbeddingsWire(WholeWire):
     """`POST /v1/embeddings`."""
-
-    error_shape: str = "openai"
-    takes_form: bool = False
 
     def read_call(self, asked: Asked) -> ModelCall:
         """What the request asks. Raises InvalidJson or BadRequest."""
@@ -50,54 +46,19 @@ class OpenAIEmbeddingsWire:
         )
         return ModelCall(model, stream=False, demand=demand, wants_usage=True, end_user=end_user(members))
 
-    def rewrite(self, body: bytes, call: ModelCall, changes: Changes) -> bytes:
-        """The body with the model put in where it differs."""
-        if changes.model is None or changes.model == call.model:
-            return body
-        return set_members(body, {"model": msgspec.json.encode(changes.model)})
-
     def tap(self, call: ModelCall, *, strip_usage: bool, head: AnswerHead = ANSWERED) -> Tap:
         """A tap over one JSON body."""
         return BodyTap(EmbeddingsReading(call))
 
-    def error_event(self, error: QlaudError, request_id: str) -> bytes:
-        """Empty: there are no streams."""
-        return b""
 
-    def length_stop(self, tap: Tap, usage: Usage | None = None) -> bytes:
-        """Empty: there are no streams."""
-        return b""
-
-    def error_message(self, body: bytes) -> str:
-        """The provider's sentence."""
-        return errors.provider_message(body)
-
-
-class EmbeddingsReading:
+class EmbeddingsReading(WholeReading):
     """Reads one answer."""
-
-    output_floor = 0
-    started = False
-
-    __slots__ = ("_answer", "_call", "_usage", "_work_seen", "complete")
 
     def __init__(self, call: ModelCall) -> None:
         self._call = call
-        self.complete = False
         self._answer: Fields = {}
         self._usage: Fields = {}
         self._work_seen = False
-
-    def plain(self, events: bytes) -> bool:
-        """Nothing streams here."""
-        return True
-
-    def event(self, text: bytes) -> bool:
-        """Nothing streams here."""
-        return False
-
-    def tail(self, text: bytes, relayed: int) -> None:
-        """Nothing streams here."""
 
     def body(self, text: bytes, size: int) -> None:
         self._work_seen = text.lstrip()[:1] == b"{" or size > len(text)

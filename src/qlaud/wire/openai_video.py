@@ -107,7 +107,7 @@ class OpenAIVideoWire(JobWire):
         )
 
 
-OPENAI_VIDEO = OpenAIVideoWire(_job)
+OPENAI_VIDEO = OpenAIVideoWire(find=_job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,4 +126,4 @@ class RemixWire(OpenAIVideoWire):
 
 def remix_of(source: Usage) -> RemixWire:
     """The wire of a remix of a video that was to use this."""
-    return RemixWire(_job, source=source)
+    return RemixWire(find=_job, source=source)

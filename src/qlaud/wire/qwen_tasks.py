@@ -216,5 +216,5 @@ def _grade(parameters: Members) -> str:
     return GRADES.get(min(sides), UNSAID) if len(sides) == 2 else UNSAID
 
 
-QWEN_VIDEO = QwenVideoWire(_job, "qwen")
-QWEN_IMAGE_TASKS = QwenImageTaskWire(_job, "qwen")
+QWEN_VIDEO = QwenVideoWire(find=_job, error_shape="qwen")
+QWEN_IMAGE_TASKS = QwenImageTaskWire(find=_job, error_shape="qwen")

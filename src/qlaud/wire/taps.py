@@ -52,21 +52,13 @@ class Reading(Protocol):
         ...
 
 
-class StreamTap:
-    """A tap over server-sent events."""
+class ReadingTap:
+    """The part of a tap that is the same for all that have a reading."""
 
-    as_it_comes = True
-    __slots__ = ("_carry", "_dropped", "_loose", "_reading", "_strip", "at_boundary")
+    __slots__ = ("_reading",)
 
-    def __init__(self, reading: Reading, *, strip_usage: bool) -> None:
+    def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._strip = strip_usage
-        self._carry = b""
-        """The event that has begun. When stripping, it is withheld, unless it is loose."""
-        self._loose = False
-        """The event that has begun is too large to keep or to withhold: only its end is kept."""
-        self._dropped = 0
-        self.at_boundary = True
 
     @property
     def reading(self) -> Reading:
@@ -84,6 +76,26 @@ class StreamTap:
     @property
     def complete(self) -> bool:
         return self._reading.complete
+
+    def outcome(self, *, input_bound: int) -> Metered:
+        return self._reading.outcome(input_bound=input_bound)
+
+
+class StreamTap(ReadingTap):
+    """A tap over server-sent events."""
+
+    as_it_comes = True
+    __slots__ = ("_carry", "_dropped", "_loose", "_strip", "at_boundary")
+
+    def __init__(self, reading: Reading, *, strip_usage: bool) -> None:
+        super().__init__(reading)
+        self._strip = strip_usage
+        self._carry = b""
+        """The event that has begun. When stripping, it is withheld, unless it is loose."""
+        self._loose = False
+        """The event that has begun is too large to keep or to withhold: only its end is kept."""
+        self._dropped = 0
+        self.at_boundary = True
 
     def feed(self, chunk: bytes) -> bytes:
         if not self._carry and chunk.endswith(ENDS) and self._reading.plain(chunk):
@@ -103,9 +115,6 @@ class StreamTap:
             return b""
         self.at_boundary = False
         return carry
-
-    def outcome(self, *, input_bound: int) -> Metered:
-        return self._reading.outcome(input_bound=input_bound)
 
     def _feed_plain(self, chunk: bytes) -> bytes:
         """What to relay of a chunk that cuts plain events and holds nothing else; b"" if it may hold more."""
@@ -162,38 +171,29 @@ class StreamTap:
         return bool(text) and self._reading.event(text) and self._strip
 
 
-class BodyTap:
+class BodyTap(ReadingTap):
     """A tap over one JSON body: read when it has ended, relayed as it comes."""
 
     as_it_comes = False
-    __slots__ = ("_chunks", "_head", "_head_bytes", "_kept", "_reading", "_size", "at_boundary", "started")
+    __slots__ = ("_chunks", "_head", "_head_bytes", "_kept", "_size", "_started", "at_boundary")
 
     def __init__(self, reading: Reading, *, keep_head: bool = False) -> None:
         """`keep_head`: what the reading gets of an answer too large to keep begins with its first bytes."""
-        self._reading = reading
+        super().__init__(reading)
         self._head_bytes = BODY_HEAD_BYTES if keep_head else 0
         self._head = b""
         self._chunks: list[bytes] = []
         self._kept = 0
         self._size = 0
-        self.started = False
+        self._started = False
         self.at_boundary = True
 
     @property
-    def reading(self) -> Reading:
-        """What was understood so far, for the wire that made this tap."""
-        return self._reading
-
-    @property
-    def output_floor(self) -> int:
-        return self._reading.output_floor
-
-    @property
-    def complete(self) -> bool:
-        return self._reading.complete
+    def started(self) -> bool:
+        return self._started
 
     def feed(self, chunk: bytes) -> bytes:
-        self.started = self.started or bool(chunk.strip())
+        self._started = self._started or bool(chunk.strip())
         self._chunks.append(chunk)
         self._kept += len(chunk)
         self._size += len(chunk)
@@ -210,9 +210,6 @@ class BodyTap:
         self._reading.body(b"".join((self._head, *self._chunks)), self._size)
         self._chunks = []
         return b""
-
-    def outcome(self, *, input_bound: int) -> Metered:
-        return self._reading.outcome(input_bound=input_bound)
 
 
 class PlainTap:

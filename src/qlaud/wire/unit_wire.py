@@ -17,6 +17,7 @@ from qlaud.wire.errors import error_json, provider_message
 from qlaud.wire.splice import set_members
 from qlaud.wire.taps import PlainTap
 from qlaud.wire.types import AnswerHead, Changes, ModelCall, Tap
+from qlaud.wire.whole import WholeReading
 
 
 class Terms(Struct, frozen=True, gc=False):
@@ -91,28 +92,13 @@ def unit_call(
     )
 
 
-class WholeReading:
-    """The part of a reading that is the same for all answers that come whole."""
-
-    output_floor = 0
-    started = False
+class UnitReading(WholeReading):
+    """The part of a reading of such an answer that is the same for all that come whole."""
 
     def __init__(self, call: ModelCall) -> None:
         self.expected = call.expected or Usage()
         self.work_seen = False
         """There is an answer, and it is no error."""
-        self.complete = False
-
-    def plain(self, events: bytes) -> bool:
-        """No events."""
-        return True
-
-    def event(self, text: bytes) -> bool:
-        """No events."""
-        return False
-
-    def tail(self, text: bytes, relayed: int) -> None:
-        """No events."""
 
 
 def known_tap(call: ModelCall, head: AnswerHead, usage: Usage | None = None) -> Tap:

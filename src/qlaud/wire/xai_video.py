@@ -125,4 +125,4 @@ class XaiVideoWire(JobWire):
         )
 
 
-XAI_VIDEO = XaiVideoWire(_job)
+XAI_VIDEO = XaiVideoWire(find=_job)
