@@ -17,7 +17,7 @@ from qlaud.core.demand import Demand, Worst
 from qlaud.core.ledger import Charged, Hold, Settlement
 from qlaud.core.money import Micros
 from qlaud.core.usage import Nothing
-from qlaud.flows import metered, pump
+from qlaud.flows import call_books, metered, pump
 from qlaud.flows.settling import settlement_of
 from qlaud.store import ledger
 
@@ -41,10 +41,9 @@ def settlement_dropped_on_disconnect() -> None:
     """A caller that hangs up takes the call with it: hold given back, no event."""
 
     def client_left(self: pump.Pump) -> None:
-        if not self._settled and self._task is not None:
-            self._settled = True
+        if not self._books.settled and self._task is not None:
             self._task.cancel()
-            self._freed = asyncio.ensure_future(self._calls.void(self._hold))  # type: ignore[attr-defined]
+            self._freed = asyncio.ensure_future(self._books.void())  # type: ignore[attr-defined]
 
     pump.Pump.client_left = client_left  # type: ignore[method-assign]
 
@@ -108,7 +107,7 @@ def estimates_free() -> None:
             return replace(made, cost_micros=Micros(0), provider_cost_micros=Micros(0))
         return made
 
-    pump.settlement_of = free  # type: ignore[assignment]
+    call_books.settlement_of = free  # type: ignore[assignment]
 
 
 def lost_hold_released() -> None:

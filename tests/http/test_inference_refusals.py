@@ -229,6 +229,13 @@ def test_a_model_that_is_not_allowed_is_refused_by_name(gateway: Gateway, surfac
     check_untouched(gateway, key)
 
 
+def test_a_model_that_is_not_allowed_is_not_described(gateway: Gateway) -> None:
+    key = gateway.mint(allowed_models=["sim/*"])
+    headers = {**ORIGIN, "x-api-key": key.secret}
+    one = httpx.get(f"{gateway.origin}/v1/models/{SURFACES['openai'][1]}", headers=headers, trust_env=False)
+    check(one, "openai", 403, "model_not_allowed")
+
+
 @both_surfaces
 def test_spent_money_is_a_402_that_no_client_retries(gateway: Gateway, surface: str) -> None:
     key = gateway.mint(max_spend_usd=0)

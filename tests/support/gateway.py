@@ -155,6 +155,7 @@ def gateway_process(
     settings: Mapping[str, str] | None = None,
     master_key: str | None = None,
     workers: int = 1,
+    operator_keys: Mapping[str, str] = OPERATOR_KEYS,
 ) -> Generator[Gateway]:
     """A gateway that serves when the block begins, and is stopped when it ends.
 
@@ -176,7 +177,7 @@ def gateway_process(
     environ |= {f"QLAUD_{name.upper()}": str(value) for name, value in values.items()}
     for slug, base_url in (providers or {}).items():
         environ[f"QLAUD_{slug.upper()}_BASE_URL"] = base_url
-        environ[REGISTRY[slug].key_variable] = OPERATOR_KEYS[slug]
+        environ[REGISTRY[slug].key_variable] = operator_keys[slug]
     folder.mkdir(parents=True, exist_ok=True)
     number, name = tempfile.mkstemp(prefix="gateway-", suffix=".log", dir=folder)
     with os.fdopen(number, "w") as log:

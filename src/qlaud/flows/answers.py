@@ -11,14 +11,9 @@ from qlaud.core.ledger import Charged, Hold
 from qlaud.core.providers import Provider
 from qlaud.flows.calls import Prepared, Route
 from qlaud.flows.headers import first, to_client, upstream_request_id
+from qlaud.flows.keyring import refuses_us
 from qlaud.ports import Headers, UpstreamFault, UpstreamSlow
 from qlaud.wire.types import Wire
-
-REFUSES_US = frozenset((401, 402, 403))
-"""Statuses that are about the operator's account at the provider, not about the caller (contract 4.3)."""
-
-KEY_REFUSED = (b"API_KEY_INVALID", b"API key not valid", b"API key expired")
-"""What Google writes into a 400 that is about the operator's key."""
 
 BUDGET = b"x-qlaud-budget-remaining-micros"
 
@@ -81,7 +76,7 @@ def refusal_of(
     provider: Provider, status: int, headers: Headers, body: bytes, *, sentence: str
 ) -> QlaudError:
     """The same, with the sentence its body holds."""
-    if status in REFUSES_US or (status == 400 and any(words in body for words in KEY_REFUSED)):
+    if refuses_us(status, body):
         return ProviderAuthFailed(provider.display_name)
     if status < 400:  # never followed, never relayed: it would lead the caller's key elsewhere
         reason = f"it answered with a redirect (status {status}); the operator must check its base URL"

@@ -3,20 +3,22 @@
 The key is looked up for each, so a revoked one gets nothing.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import msgspec
 
 from qlaud.core.catalog import Model
-from qlaud.core.errors import ProviderNotConfigured
+from qlaud.core.errors import ModelNotAllowed, ProviderNotConfigured
 from qlaud.core.keys import Principal, allows, mode_of
-from qlaud.flows.answers import REFUSES_US, fault_error, provider_error
+from qlaud.flows.answers import fault_error, provider_error
 from qlaud.flows.calls import Incoming, Route
 from qlaud.flows.decoding import decoder_for
 from qlaud.flows.directory import SIMULATOR, Directory
 from qlaud.flows.headers import to_client, to_upstream, to_upstream_query
+from qlaud.flows.keyring import ask_in_turn, refuses_us
 from qlaud.flows.principals import Principals
-from qlaud.ports import Headers, UpstreamFault, UpstreamRequest
+from qlaud.ports import Headers, UpstreamFault, UpstreamRequest, UpstreamResponse
 from qlaud.wire.types import Changes
 
 COUNT_TOKENS = "count_tokens"
@@ -42,6 +44,7 @@ class Free:
         self._catalog = directory.catalog
         self._registry = directory.registry
         self._outlets = directory.outlets
+        self._rings = directory.rings
         self._principals = principals
 
     async def count_tokens(self, incoming: Incoming) -> FreeAnswer:
@@ -56,20 +59,21 @@ class Free:
             return FreeAnswer(200, [(b"content-type", b"application/json")], body)
         name = route.host.upstream_name(call.model)
         query = to_upstream_query(incoming.asked.query)
-        request = UpstreamRequest(
-            method="POST",
-            origin=route.provider.origin,
-            target=route.provider.target(COUNT_TOKENS) + (b"?" + query if query else b""),
-            headers=to_upstream(
-                incoming.headers,
-                stream=True,
-                extra=(*route.provider.extra_headers, *route.provider.auth_headers()),
-            ),
-            body=incoming.wire.rewrite(
-                incoming.asked.body, call, Changes(model=None if name == call.model else name)
-            ),
-        )
-        return await self._asked(route, request, incoming)
+        changes = Changes(model=None if name == call.model else name)
+        body = incoming.wire.rewrite(incoming.asked.body, call, changes)
+
+        def send(key: int) -> Awaitable[UpstreamResponse]:
+            credential = (*route.provider.extra_headers, *route.provider.auth_headers(key))
+            request = UpstreamRequest(
+                method="POST",
+                origin=route.provider.origin,
+                target=route.provider.target(COUNT_TOKENS) + (b"?" + query if query else b""),
+                headers=to_upstream(incoming.headers, stream=True, extra=credential),
+                body=body,
+            )
+            return route.upstream.send(request)
+
+        return await self._asked(route, send, incoming)
 
     async def models(self, secret: str) -> list[Model]:
         """The models this key may call now, by slug."""
@@ -82,9 +86,12 @@ class Free:
         return sorted(usable, key=lambda model: model.slug)
 
     async def model(self, secret: str, name: str) -> Model:
-        """One of them, by slug or alias. Raises ModelNotFound."""
-        await self._principals.of(secret)
-        return self._catalog.resolve(name)
+        """One of them, by slug or alias. Raises ModelNotFound, ModelNotAllowed."""
+        credential = await self._principals.credential(secret)
+        model = self._catalog.resolve(name)
+        if not allows(credential.allowed_models, model.slug):
+            raise ModelNotAllowed(model.slug)
+        return model
 
     def _available(self, model: Model, principal: Principal) -> bool:
         if principal.mode == "test":
@@ -99,12 +106,14 @@ class Free:
                 continue
             if not provider.configured:
                 raise ProviderNotConfigured(provider.display_name, provider.key_variable)
-            return Route(host, provider, self._outlets.of(provider), None)
+            return Route(host, provider, self._outlets.of(provider), None, self._rings.get(provider.slug))
         return None
 
-    async def _asked(self, route: Route, request: UpstreamRequest, incoming: Incoming) -> FreeAnswer:
+    async def _asked(
+        self, route: Route, send: Callable[[int], Awaitable[UpstreamResponse]], incoming: Incoming
+    ) -> FreeAnswer:
         try:
-            response = await route.upstream.send(request)
+            response = await ask_in_turn(route.keys, send)
             try:
                 decoder = decoder_for(response.headers)
                 body = b""
@@ -115,7 +124,7 @@ class Free:
         except UpstreamFault as fault:
             raise fault_error(route, fault) from fault
         status = response.status
-        if status >= 500 or status == 429 or status in REFUSES_US or 300 <= status < 400:
+        if status >= 500 or status == 429 or refuses_us(status, body) or 300 <= status < 400:
             raise provider_error(incoming.wire, route, response.status, response.headers, body)
         return FreeAnswer(
             response.status,

@@ -5,12 +5,19 @@ again, so that one that was topped up comes back by itself. If all of them rest,
 a call is never refused here.
 """
 
+from collections.abc import Awaitable, Callable
+
 from qlaud.core.providers import Provider
 from qlaud.flows.headers import first
-from qlaud.ports import Clock, Headers
+from qlaud.flows.read_answer import ReadAnswer, read_answer
+from qlaud.ports import Clock, Headers, UpstreamResponse
 
-REFUSED = frozenset((401, 402, 403, 429))
+REFUSES_US = frozenset((401, 402, 403))
+"""Statuses that are about the operator's account at the provider, not about the caller (contract 4.3)."""
+REFUSED = REFUSES_US | {429}
 """Statuses that are about the key, not about the call: unknown, out of money, not allowed, too many calls."""
+KEY_REFUSED = (b"API_KEY_INVALID", b"API key not valid", b"API key expired")
+"""What Google writes into a 400 that is about the operator's key."""
 REST_MS = 300_000.0
 """How long a key rests that the provider does not take."""
 LONGEST_LIMIT_REST_S = 60
@@ -38,3 +45,39 @@ class KeyRing:
             wait_s = int(asked) if asked.isdigit() else SHORTEST_LIMIT_REST_S
             rest_ms = 1000.0 * min(max(wait_s, SHORTEST_LIMIT_REST_S), LONGEST_LIMIT_REST_S)
         self._rests_until[number] = self._clock.ticks_ms() + rest_ms
+
+
+def refuses_us(status: int, body: bytes) -> bool:
+    """Whether a refusal is about the operator's key or account."""
+    return status in REFUSES_US or (status == 400 and any(words in body for words in KEY_REFUSED))
+
+
+def _never(answer: ReadAnswer) -> bool:
+    del answer
+    return False
+
+
+async def ask_in_turn(
+    ring: KeyRing | None,
+    send: Callable[[int], Awaitable[UpstreamResponse]],
+    *,
+    is_billed: Callable[[ReadAnswer], bool] = _never,
+) -> UpstreamResponse:
+    """The answer by the first of the keys that the provider takes, else its last refusal. Raises as `send`.
+
+    `send` is given the number of a key. A refusal that `is_billed` is not asked for again.
+    """
+    if ring is None:
+        return await send(0)
+    *others, final = ring.order()
+    for number in (*others, final):
+        response = await send(number)
+        if response.status not in REFUSED and response.status != 400:
+            return response
+        answer = await read_answer(response)
+        if answer.status != 429 and not refuses_us(answer.status, answer.text):
+            return answer
+        ring.refused(number, answer.status, answer.headers)
+        if number == final or is_billed(answer):
+            return answer
+    raise AssertionError("a ring has a key")

@@ -4,6 +4,8 @@ They take no hold and write no event. The key is looked up for each, so a revoke
 asked is in the providers' files (`[free]`); the contract opens only what shows nothing of the operator's account.
 """
 
+from collections.abc import Awaitable
+
 from qlaud.core.catalog import Host
 from qlaud.core.errors import ModelNotFound, NotFound, ProviderNotConfigured
 from qlaud.core.paths import MODEL
@@ -12,12 +14,12 @@ from qlaud.flows.calls import Incoming, Relay, Route
 from qlaud.flows.decoding import decoder_for
 from qlaud.flows.directory import NOT_SIMULATED, Directory
 from qlaud.flows.headers import to_client, to_upstream
+from qlaud.flows.keyring import ask_in_turn
 from qlaud.flows.principals import Principals
 from qlaud.flows.reach import target
+from qlaud.flows.read_answer import ERROR_BODY_LIMIT_BYTES
 from qlaud.ports import UpstreamFault, UpstreamRequest, UpstreamResponse
 from qlaud.wire.types import Changes
-
-ERROR_BODY_LIMIT_BYTES = 65_536
 
 
 class Passing:
@@ -40,19 +42,21 @@ class Passing:
         await self._principals.check_resource(incoming.secret, call.account_resource)
         name = route.host.upstream_name(asked.model)
         changes = Changes(model=None if name == asked.model else name)
-        request = UpstreamRequest(
-            method=incoming.method,
-            origin=route.provider.origin,
-            target=target(incoming, route, asked=asked.model, name=name),
-            headers=to_upstream(
-                incoming.headers,
-                stream=False,
-                extra=(*route.provider.extra_headers, *route.provider.auth_headers()),
-            ),
-            body=incoming.wire.rewrite(asked.body, call, changes) or None,
-        )
+        body = incoming.wire.rewrite(asked.body, call, changes) or None
+
+        def send(key: int) -> Awaitable[UpstreamResponse]:
+            credential = (*route.provider.extra_headers, *route.provider.auth_headers(key))
+            request = UpstreamRequest(
+                method=incoming.method,
+                origin=route.provider.origin,
+                target=target(incoming, route, asked=asked.model, name=name),
+                headers=to_upstream(incoming.headers, stream=False, extra=credential),
+                body=body,
+            )
+            return route.upstream.send(request)
+
         try:
-            response = await route.upstream.send(request)
+            response = await ask_in_turn(route.keys, send)
             try:
                 await self._relay(incoming, route, response, relay)
             finally:

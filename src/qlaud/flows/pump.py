@@ -2,7 +2,7 @@
 
 It sends the call, reads the provider's answer to its end, lets the tap read the usage, and relays what it reads
 to the caller while there is one. A caller that leaves, a provider that dies and a shutdown each end here, in
-exactly one settlement; a crash leaves the hold, which is found lost. Invariant: `_settle` runs once.
+exactly one settlement (`call_books`); a crash leaves the hold, which is found lost.
 
     whole    the answer is buffered (up to a limit), settled, then relayed with its cost in a header
     stream   relayed as it comes, settled before its end; when it runs past its hold, the hold grows or it is cut
@@ -17,30 +17,25 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from qlaud.core.demand import as_asked
 from qlaud.core.errors import Internal, ProviderRefused, QlaudError, ShuttingDown
-from qlaud.core.ledger import Charged, Hold
-from qlaud.core.usage import AtLeast, Begun, Exact, Nothing
-from qlaud.core.usage import Metered as Outcome
-from qlaud.flows.answers import answer_headers, fault_error, is_clamped, provider_error, tell_cost
+from qlaud.core.ledger import Hold
+from qlaud.core.usage import AtLeast, Exact, Metered, Nothing
+from qlaud.flows.answers import answer_headers, fault_error, provider_error, tell_cost
+from qlaud.flows.call_books import CallBooks
 from qlaud.flows.caller import Caller
-from qlaud.flows.calls import Prepared, Relay, Route
+from qlaud.flows.calls import Prepared, Relay
 from qlaud.flows.decoding import Decoder, Identity, decoder_for
-from qlaud.flows.headers import upstream_request_id
 from qlaud.flows.limit import OutputLimit
-from qlaud.flows.metered import Metered
-from qlaud.flows.owned import may_keep
+from qlaud.flows.metered import Metered as Calls
 from qlaud.flows.reach import NotReached, reach
-from qlaud.flows.settling import Ending, job_of, settlement_of
+from qlaud.flows.read_answer import ERROR_BODY_LIMIT_BYTES
 from qlaud.ports import Clock, Headers, UpstreamFault, UpstreamResponse
 from qlaud.wire.array_tap import inserted
-from qlaud.wire.shelf import KEEPERS
 from qlaud.wire.sse import split_events
 from qlaud.wire.types import AnswerHead, Tap
 
 logger = logging.getLogger("qlaud.pump")
 
-ERROR_BODY_LIMIT_BYTES = 65_536
 ENCODED = frozenset((b"content-encoding", b"content-length"))
 LENGTH = frozenset((b"content-length",))
 CLIENT_CLOSED_REQUEST = 499
@@ -67,28 +62,22 @@ class Pump:
     """One call under way. `run` is its task; the edge tells it when the caller has left."""
 
     def __init__(
-        self, prepared: Prepared, hold: Hold, relay: Relay, calls: Metered, clock: Clock, *, terms: PumpTerms
+        self, prepared: Prepared, hold: Hold, relay: Relay, calls: Calls, clock: Clock, *, terms: PumpTerms
     ) -> None:
-        self._prepared, self._hold, self._calls = prepared, hold, calls
+        self._prepared, self._calls = prepared, calls
         self._clock, self._terms = clock, terms
         self._caller = Caller(relay, clock)
-        self._route: Route = prepared.routes[0]
+        self._books = CallBooks(prepared, hold, calls, clock, markup_bp=terms.markup_bp)
         self._response: UpstreamResponse | None = None
         self._decoder: Decoder = Identity()
         self._tap: Tap | None = None
         self._task: asyncio.Task[None] | None = None
         self._cut: Cut | None = None
         self._status = 200
-        self._began = clock.ticks_ms()
-        self._first_token_ms: int | None = None
-        self._settling_since: float | None = None
         self._parting: Callable[[], Awaitable[None]] | None = None
         """What the caller of a whole answer or stream gets last, once it is settled."""
         self._late: asyncio.Task[None] | None = None
         self._running = False
-        self._settled = False
-        self._keeps = False
-        """The provider keeps the answer, and whose it is was not written down yet."""
 
     def start(self) -> "asyncio.Task[None]":
         """Begin. The task never raises."""
@@ -116,11 +105,7 @@ class Pump:
             self._cut_off("drained too long")
         elif self._caller.blocked_ms(now) > self._terms.client_stall_ms:
             self._caller.give_up()
-        elif (
-            self._parting is not None
-            and self._settling_since is not None
-            and now - self._settling_since > self._terms.settle_patience_ms
-        ):
+        elif self._parting is not None and self._books.settling_ms(now) > self._terms.settle_patience_ms:
             self._late = asyncio.create_task(self._part())
 
     async def run(self) -> None:
@@ -129,14 +114,13 @@ class Pump:
         try:
             await self._until_cut()
         except Exception:
-            logger.exception("a call broke", extra={"request_id": str(self._hold.id)})
+            logger.exception("a call broke", extra={"request_id": str(self._books.hold.id)})
             self._tap = None  # it may be what broke
             await self._end_broken(Internal())
         finally:
             if self._response is not None:
                 self._response.close()
-            if not self._settled:
-                self._calls.forget(self._hold)
+            self._books.abandon()
             if self._prepared.incoming.upload is not None:
                 self._prepared.incoming.upload.close()
 
@@ -149,34 +133,33 @@ class Pump:
             if self._late is not None:
                 await self._late
         except asyncio.CancelledError:
-            if self._cut is None or self._settled:
+            if self._cut is None or self._books.settled:
                 raise
             task = asyncio.current_task()
             if task is not None:
                 task.uncancel()
-            logger.info("a call was cut", extra={"request_id": str(self._hold.id), "reason": self._cut})
+            logger.info("a call was cut", extra={"request_id": str(self._books.hold.id), "reason": self._cut})
             given = self._status if self._response is not None else CLIENT_CLOSED_REQUEST
             await self._end_broken(ShuttingDown(), None if self._cut == "shutdown" else given)
 
     async def _never_leave(self) -> None:
         """The caller left, or the gateway stops, before anything was sent: as if it had not been asked."""
-        self._settled = True
-        await self._calls.void(self._hold)
+        await self._books.void()
         await self._caller.fail(ShuttingDown())
 
     async def _serve(self) -> None:
-        reached = await reach(self._prepared, self._hold)
-        self._route = reached.route
+        books = self._books
+        reached = await reach(self._prepared, books.hold)
         if isinstance(reached, NotReached):
+            books.route = reached.route
             error = fault_error(reached.route, reached.fault)
-            await self._settle(self._as_asked() if reached.fault.started else Nothing(), error.status)
+            await books.settle(books.as_asked() if reached.fault.started else Nothing(), error.status)
             await self._caller.fail(error)
             return
         self._response = response = reached.response
         self._status = response.status
         self._decoder = decoder_for(response.headers)
-        wire_name = self._prepared.incoming.wire_name
-        self._keeps = self._prepared.call.keeps and may_keep(self._route, wire_name)
+        books.served(reached.route, response.headers)
         self._tap = tap = self._prepared.incoming.wire.tap(
             self._prepared.call,
             strip_usage=self._prepared.call.stream and not self._prepared.call.wants_usage,
@@ -190,7 +173,7 @@ class Pump:
             else:
                 await self._whole(response, tap)
         except UpstreamFault as fault:
-            await self._end_broken(fault_error(self._route, fault))
+            await self._end_broken(fault_error(books.route, fault))
 
     async def _refused(self, response: UpstreamResponse, tap: Tap) -> None:
         decoder = self._decoder
@@ -200,14 +183,16 @@ class Pump:
         tap.feed(body)
         tap.finish()
         outcome = self._outcome(tap)  # a refusal costs what it tells itself, never an estimate
-        charged = await self._settle(outcome if isinstance(outcome, Exact) else Nothing(), response.status)
+        charged = await self._books.settle(
+            outcome if isinstance(outcome, Exact) else Nothing(), response.status
+        )
         error = provider_error(
-            self._prepared.incoming.wire, self._route, response.status, response.headers, body
+            self._prepared.incoming.wire, self._books.route, response.status, response.headers, body
         )
         if isinstance(error, ProviderRefused) and response.status < 500 and response.status != 429:
             headers = self._headers(response.headers, ENCODED)
             if charged is not None:
-                tell_cost(headers, self._hold, charged)
+                tell_cost(headers, self._books.hold, charged)
             await self._caller.answer(response.status, headers, body)
         else:
             await self._caller.fail(error)
@@ -227,47 +212,41 @@ class Pump:
             await self._caller.write(b"".join((*parts, chunk)))
             parts.clear()
         tap.finish()
-        await self._note_owner(tap)
+        await self._books.note_owner(tap)
         headers = self._headers(response.headers, LENGTH)
         if self._caller.head_sent:
             self._parting = self._caller.end
         else:
             self._parting = partial(self._caller.answer, self._status, headers, b"".join(parts))
-        charged = await self._settle(self._outcome(tap), response.status)
+        charged = await self._books.settle(self._outcome(tap), response.status)
         if charged is not None:
-            tell_cost(headers, self._hold, charged)
+            tell_cost(headers, self._books.hold, charged)
         await self._part()
 
     async def _stream(self, response: UpstreamResponse, tap: Tap) -> None:
         decoder = self._decoder
-        limit = OutputLimit(self._hold, self._prepared)
-        caller = self._caller
+        books, caller = self._books, self._caller
+        limit = OutputLimit(books.hold, self._prepared)
         await caller.start(
             self._status,
             self._headers(response.headers, LENGTH if isinstance(decoder, Identity) else ENCODED),
         )
         while chunk := await response.read():
             relayed = tap.feed(decoder.decode(chunk))
-            if self._keeps:
-                await self._note_owner(tap)
-            if self._first_token_ms is None and tap.started:
-                self._first_token_ms = self._elapsed_ms()
+            if books.keeps:
+                await books.note_owner(tap)
+            if tap.started and books.first_token_ms is None:
+                books.note_first_token()
             if tap.output_floor > limit.tokens:
                 if not await limit.grow(self._calls, tap.output_floor):
                     await self._end_at_cap(response, tap, relayed)
                     return
-                self._hold = limit.hold
+                books.hold = limit.hold
             await caller.write(relayed)
         await caller.write(tap.finish())
         self._parting = caller.end
-        await self._settle(self._outcome(tap), response.status)
+        await books.settle(self._outcome(tap), response.status)
         await self._part()
-
-    async def _note_owner(self, tap: Tap) -> None:
-        """Write down whose the answer is, before its id is relayed."""
-        if self._keeps and (kept := KEEPERS[self._prepared.incoming.wire_name](tap)):
-            self._keeps = False
-            await self._calls.owned.note(self._route.provider.slug, kept, self._hold)
 
     async def _end_at_cap(self, response: UpstreamResponse, tap: Tap, relayed: bytes) -> None:
         """The provider ran past its limit and no more can be held: end with the format's own length stop.
@@ -283,7 +262,7 @@ class Pump:
         whole = tap.at_boundary or relayed != b""
         if whole:
             await self._caller.write(self._prepared.incoming.wire.length_stop(tap, used))
-        await self._settle(outcome, self._status)
+        await self._books.settle(outcome, self._status)
         if whole:
             await self._caller.end()
         else:
@@ -296,7 +275,7 @@ class Pump:
         """
         if self._response is not None:
             self._response.close()
-        if self._settled:
+        if self._books.settled:
             if self._late is not None:
                 await self._late
             elif self._parting is not None:  # whole, and billed by the provider: only our books are late
@@ -306,10 +285,10 @@ class Pump:
             return
         tap = self._tap
         tail = tap.finish() if tap is not None else b""
-        outcome = self._outcome(tap) if tap is not None else self._as_asked()
+        outcome = self._outcome(tap) if tap is not None else self._books.as_asked()
         if isinstance(outcome, Nothing) and self._status < 400:
-            outcome = self._as_asked()  # the provider had taken the call
-        await self._settle(outcome, status or error.status)
+            outcome = self._books.as_asked()  # the provider had taken the call
+        await self._books.settle(outcome, status or error.status)
         if not self._caller.head_sent:
             await self._caller.fail(error)
         elif tap is not None and tap.at_boundary and (event := self._error_event(tap, error)):
@@ -322,33 +301,7 @@ class Pump:
         """An error in mid-stream in the caller's format, b"" where the format has none."""
         if not self._prepared.call.stream:
             return b""
-        return inserted(tap, self._prepared.incoming.wire.error_event(error, str(self._hold.id)))
-
-    async def _settle(self, outcome: Outcome, status: int) -> Charged | None:
-        """End the call in the books. None: it began a job, which has its hold now."""
-        assert not self._settled, "a call settles once"
-        upstream_id = upstream_request_id(self._response.headers) if self._response is not None else None
-        ending = Ending(
-            metered=outcome,
-            status=status,
-            latency_ms=self._elapsed_ms(),
-            first_token_ms=self._first_token_ms,
-            upstream_request_id=upstream_id.decode("latin-1") if upstream_id else None,
-            clamped=is_clamped(self._prepared, self._hold),
-        )
-        settlement = settlement_of(self._prepared, self._route, self._hold, ending, self._terms.markup_bp)
-        job = (
-            job_of(self._prepared, self._route, self._hold, outcome, ending, now_ms=self._clock.now_ms())
-            if isinstance(outcome, Begun)
-            else None
-        )
-        self._settled = True
-        self._settling_since = self._clock.ticks_ms()
-        charged = None
-        if job is None or not await self._calls.hand_over(job):
-            charged = await self._calls.settle(settlement)
-        self._settling_since = None
-        return charged
+        return inserted(tap, self._prepared.incoming.wire.error_event(error, str(self._books.hold.id)))
 
     async def _part(self) -> None:
         """Give the caller what is left for him, once."""
@@ -356,28 +309,18 @@ class Pump:
         if parting is not None:
             await parting()
 
-    def _outcome(self, tap: Tap) -> Outcome:
-        outcome = tap.outcome(input_bound=self._prepared.input_bound)
-        if isinstance(outcome, Nothing) and self._decoder.blind and self._status < 400:
-            return self._as_asked()  # an answer nobody could read is not a free one
-        return outcome
-
-    def _as_asked(self) -> AtLeast:
-        call = self._prepared.call
-        return AtLeast(call.expected or as_asked(call.demand, self._prepared.input_bound))
+    def _outcome(self, tap: Tap) -> Metered:
+        return self._books.outcome(tap, blind=self._decoder.blind and self._status < 400)
 
     def _headers(self, upstream: Headers, drop: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
-        return answer_headers(self._prepared, self._route, self._hold, upstream, drop=drop)
+        return answer_headers(self._prepared, self._books.route, self._books.hold, upstream, drop=drop)
 
     def _cut_off(self, reason: Cut) -> None:
-        if self._cut is None and not self._settled and self._task is not None:
+        if self._cut is None and not self._books.settled and self._task is not None:
             self._cut = reason
             if self._running:  # a task cancelled before its first step would never run, and never settle
                 self._task.cancel()
 
     def _cancels_when_left(self) -> bool:
-        policy = self._hold.on_disconnect
+        policy = self._books.hold.on_disconnect
         return policy == "cancel" or (policy is None and not self._terms.drain_by_default)
-
-    def _elapsed_ms(self) -> int:
-        return int(self._clock.ticks_ms() - self._began)

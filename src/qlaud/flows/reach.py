@@ -6,6 +6,7 @@ one it was sent. Nothing is retried after a timeout of an accepted call.
 """
 
 from collections.abc import AsyncIterator
+from functools import partial
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -15,13 +16,12 @@ from qlaud.core.paths import MODEL
 from qlaud.core.usage import Nothing
 from qlaud.flows.bounds import is_loose
 from qlaud.flows.calls import Incoming, Prepared, Route
-from qlaud.flows.decoding import decoder_for
 from qlaud.flows.headers import to_upstream, to_upstream_query, with_model
-from qlaud.flows.keyring import REFUSED, KeyRing
-from qlaud.ports import Headers, UpstreamFault, UpstreamRequest, UpstreamResponse
+from qlaud.flows.keyring import ask_in_turn
+from qlaud.flows.read_answer import ReadAnswer, read_answer
+from qlaud.ports import UpstreamFault, UpstreamRequest, UpstreamResponse
 from qlaud.wire.types import AnswerHead, Changes
 
-ERROR_BODY_LIMIT_BYTES = 65_536
 OVERLOADED = frozenset((429, 500, 502, 503, 504, 529))
 
 
@@ -44,13 +44,10 @@ async def reach(prepared: Prepared, hold: Hold) -> Reached | NotReached:
     last = len(prepared.routes) - 1
     for number, route in enumerate(prepared.routes):
         try:
-            if route.keys is None:
-                response = await route.upstream.send(request_for(prepared, route, hold))
-            else:
-                response = await _ask(prepared, route, route.keys, hold)
+            response = await _ask(prepared, route, hold)
             if number < last and response.status in OVERLOADED:
-                response = await _kept_if_billed(prepared, response)
-                if response is None:
+                response = await read_answer(response)
+                if not _is_billed(prepared, response):
                     continue
             return Reached(route, response)
         except UpstreamFault as fault:
@@ -59,55 +56,24 @@ async def reach(prepared: Prepared, hold: Hold) -> Reached | NotReached:
     raise AssertionError("a prepared call has a route")
 
 
-async def _ask(prepared: Prepared, route: Route, ring: KeyRing, hold: Hold) -> UpstreamResponse:
+async def _ask(prepared: Prepared, route: Route, hold: Hold) -> UpstreamResponse:
     """The answer of one host, by the first of the operator's keys that it takes."""
-    *others, final = ring.order()
-    for number in others:
-        response = await route.upstream.send(request_for(prepared, route, hold, key=number))
-        if response.status not in REFUSED:
-            return response
-        ring.refused(number, response.status, response.headers)
-        kept = await _kept_if_billed(prepared, response)
-        if kept is not None:
-            return kept
-    response = await route.upstream.send(request_for(prepared, route, hold, key=final))
-    if response.status in REFUSED:
-        ring.refused(final, response.status, response.headers)
-    return response
-
-
-async def _kept_if_billed(prepared: Prepared, response: UpstreamResponse) -> UpstreamResponse | None:
-    """None for a refusal that cost nothing, so that the call may be sent again; else the refusal, to be settled."""
-    decoder = decoder_for(response.headers)
-    body = b""
-    while len(body) < ERROR_BODY_LIMIT_BYTES and (chunk := await response.read()):
-        body += chunk
-    response.close()
-    tap = prepared.incoming.wire.tap(
-        prepared.call, strip_usage=False, head=AnswerHead(response.status, response.headers)
+    if route.keys is None:
+        return await route.upstream.send(request_for(prepared, route, hold))
+    return await ask_in_turn(
+        route.keys,
+        lambda number: route.upstream.send(request_for(prepared, route, hold, key=number)),
+        is_billed=partial(_is_billed, prepared),
     )
-    tap.feed(decoder.decode(body))
+
+
+def _is_billed(prepared: Prepared, refusal: ReadAnswer) -> bool:
+    """Whether a refusal costs something, so that it is settled and the call not sent again."""
+    head = AnswerHead(refusal.status, refusal.headers)
+    tap = prepared.incoming.wire.tap(prepared.call, strip_usage=False, head=head)
+    tap.feed(refusal.text)
     tap.finish()
-    if isinstance(tap.outcome(input_bound=prepared.input_bound), Nothing):
-        return None
-    return ReadAnswer(response.status, response.headers, body)
-
-
-class ReadAnswer:
-    """An answer whose body was read before it is relayed."""
-
-    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self._body = body
-
-    async def read(self) -> bytes:
-        """The body, then b""."""
-        body, self._body = self._body, b""
-        return body
-
-    def close(self) -> None:
-        """Nothing is open."""
+    return not isinstance(tap.outcome(input_bound=prepared.input_bound), Nothing)
 
 
 def request_for(prepared: Prepared, route: Route, hold: Hold, *, key: int = 0) -> UpstreamRequest:

@@ -476,7 +476,7 @@ def test_a_call_that_cannot_be_settled_is_renewed_no_more(monkeypatch: pytest.Mo
     async def main() -> Stage:
         stage = Stage()
         await stage.begin()
-        monkeypatch.setattr("qlaud.flows.pump.settlement_of", _broken)
+        monkeypatch.setattr("qlaud.flows.call_books.settlement_of", _broken)
         await stage.answers(HEAD, START, STOP, ENDS)
         assert stage.task is not None
         assert isinstance(stage.task.exception(), ZeroDivisionError)

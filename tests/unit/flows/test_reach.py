@@ -125,6 +125,23 @@ def test_a_refused_key_gives_way_to_the_next_and_rests(status: int) -> None:
     assert keys_tried(status, 200, 200, turns=2) == ([b"sk-0", b"sk-1", b"sk-1"], 200)
 
 
+@pytest.mark.parametrize(("says", "tried"), [(b"API key not valid. Please pass", 2), (b"no contents", 1)])
+def test_a_bad_request_gives_way_only_where_it_is_about_the_key(says: bytes, tried: int) -> None:
+    upstream, host = ScriptedUpstream(), provider(api_keys=(Secret("sk-0"), Secret("sk-1")))
+    upstream.script.put(Head(400, b"application/json"), says, ENDS, HEAD)
+
+    async def main() -> tuple[int, bytes]:
+        call = prepared([upstream])
+        ring = KeyRing(host, FrozenClock())
+        route = msgspec.structs.replace(call.routes[0], provider=host, keys=ring)
+        end = await reach(msgspec.structs.replace(call, routes=(route,)), hold())
+        assert isinstance(end, Reached)
+        return end.response.status, b"" if tried > 1 else await end.response.read()
+
+    assert asyncio.run(main()) == ((200, b"") if tried > 1 else (400, says))
+    assert len(upstream.requests) == tried
+
+
 def test_the_last_keys_refusal_is_the_answer() -> None:
     assert keys_tried(401, 429, 429) == ([b"sk-0", b"sk-1", b"sk-2"], 429)
 
