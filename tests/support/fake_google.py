@@ -13,6 +13,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.support import fake_interactions
 from tests.support.fake_chat import Dialect
 from tests.support.fake_provider import (
     Answer,
@@ -58,16 +59,6 @@ CHAT = Dialect(
 """Thoughts are in the total alone."""
 COMPATIBLE_COST_MICROS = 719
 """35 x 1.5 + (109 - 35) x 9 = 52.5 + 666 = 718.5, rounded up."""
-
-INTERACTION_USAGE = {
-    "total_input_tokens": 776,
-    "total_cached_tokens": 512,
-    "total_output_tokens": 51,
-    "total_thought_tokens": 246,
-    "total_tool_use_tokens": 132,
-    "total_tokens": 1205,
-}
-"""As `USAGE`, so it costs `COST_MICROS`."""
 
 EMBEDDING = [0.25, -0.5, 0.125]
 EMBEDDING_COST_MICROS = 7
@@ -161,31 +152,10 @@ def _respond(call: Call) -> Answer:
 
 
 def _interaction(asked: Any) -> Answer:
-    """The Interactions API: the same answer in other words."""
+    """The Interactions API: the same model in other words."""
     if asked["model"] != MODEL:
         return refusal(404, f"no such model: {asked['model']}")
-    step = {"type": "model_output", "content": [{"type": "text", "text": TEXT}]}
-    whole = {
-        "id": "v1_a",
-        "object": "interaction",
-        "model": MODEL,
-        "status": "completed",
-        "usage": INTERACTION_USAGE,
-    }
-    if not asked.get("stream"):
-        return answer_json({**whole, "steps": [step]}, headers=HEADERS)
-    begun = {"id": "v1_a", "object": "interaction", "model": MODEL, "status": "in_progress"}
-    told: list[dict[str, Any]] = [
-        {"event_type": "interaction.created", "interaction": begun},
-        {"event_type": "step.start", "index": 0, "step": {"type": "model_output"}},
-        *(
-            {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": word}}
-            for word in ("Hello", " there.")
-        ),
-        {"event_type": "step.stop", "index": 0},
-        {"event_type": "interaction.completed", "interaction": whole},
-    ]
-    return _events([f"event: {one['event_type']}\ndata: {json.dumps(one)}\n\n".encode() for one in told])
+    return fake_interactions.respond(asked, HEADERS)
 
 
 def _as_openai(call: Call) -> Answer:

@@ -1,5 +1,6 @@
 """Google's SDK."""
 
+import json
 from typing import Any
 
 import lines
@@ -67,13 +68,31 @@ def speech_cancelled(client: Any, args: dict[str, Any]) -> dict[str, Any]:
 
 
 def interacted(client: Any, args: dict[str, Any]) -> dict[str, Any]:
-    answer = client.interactions.create(**args)
-    return {"shown": "".join(item.text for step in answer.steps for item in step.content)}
+    steps = client.interactions.create(**args).steps
+    calls = [[step.name, step.arguments] for step in steps if step.type == "function_call"]
+    said = [item.text for step in steps if step.type == "model_output" for item in step.content]
+    return {"shown": "".join(said), "tool": calls[0] if calls else None}
 
 
 def interaction_streamed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     told = list(client.interactions.create(**args, stream=True))
-    return {"shown": "".join(one.delta.text for one in told if one.event_type == "step.delta")}
+    deltas = [one.delta for one in told if one.event_type == "step.delta"]
+    names = [
+        one.step.name for one in told if one.event_type == "step.start" and one.step.type == "function_call"
+    ]
+    written = "".join(delta.arguments for delta in deltas if delta.type == "arguments_delta")
+    return {
+        "shown": "".join(delta.text for delta in deltas if delta.type == "text"),
+        "tool": [names[0], json.loads(written)] if names else None,
+    }
+
+
+def interaction_cancelled(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    with client.interactions.create(**args, stream=True) as stream:
+        for one in stream:
+            if one.event_type == "step.delta" and one.delta.type == "text":
+                return {"shown": one.delta.text}
+    raise AssertionError("a stream without a word")
 
 
 def counted(client: Any, args: dict[str, Any]) -> dict[str, Any]:
@@ -106,6 +125,7 @@ lines.serve(
         "speech_cancel": speech_cancelled,
         "interact": interacted,
         "interact_stream": interaction_streamed,
+        "interact_cancel": interaction_cancelled,
         "count": counted,
         "models": listed,
     },

@@ -6,6 +6,7 @@ from typing import Any
 from tests.e2e.sdk.sdks import Name
 from tests.e2e.sdk.trials.trial import TOOL_CALL, Cancel, Deed, Refusal, Trial
 from tests.support import fake_google as fake
+from tests.support import fake_interactions as talks
 
 ASK: dict[str, Any] = {"model": fake.MODEL, "contents": "Hello"}
 PARAMETERS = {"type": "OBJECT", "properties": {"q": {"type": "INTEGER"}}}
@@ -75,6 +76,23 @@ PYTHON: Name = ("google", "python")
 NODE: Name = ("google", "node")
 
 TALK: dict[str, Any] = {"model": fake.MODEL, "input": "Hello", "store": False}
+FUNCTION = {
+    "type": "function",
+    "name": "get",
+    "description": "Get it",
+    "parameters": {"type": "object", "properties": {"q": {"type": "integer"}}},
+}
+ASK_TOOL: dict[str, Any] = {**TALK, "tools": [FUNCTION]}
+TELL_RESULT: dict[str, Any] = {
+    **ASK_TOOL,
+    "input": [
+        {"type": "user_input", "content": [{"type": "text", "text": "Hello"}]},
+        {"type": "function_call", "id": "call_1", "name": "get", "arguments": {"q": 1}},
+        {"type": "function_result", "call_id": "call_1", "name": "get", "result": "one"},
+    ],
+}
+TALKED = (talks.TEXT, talks.COST_MICROS, talks.COUNTS)
+CALLED = (TOOL_CALL, talks.TOOL_COST_MICROS, talks.TOOL_COUNTS)
 INTERACTIONS = Trial(
     provider="google",
     modality="text (interactions)",
@@ -82,9 +100,16 @@ INTERACTIONS = Trial(
     path="/google",
     own_path="",
     cap_kind="APIStatusError",
-    call=Deed("interact", TALK, fake.TEXT, fake.COST_MICROS),
-    stream=Deed("interact_stream", TALK, fake.TEXT, fake.COST_MICROS),
+    call=Deed("interact", TALK, *TALKED),
+    stream=Deed("interact_stream", TALK, *TALKED),
+    tools=Deed("interact", ASK_TOOL, *CALLED),
+    streamed_tools=Deed("interact_stream", ASK_TOOL, *CALLED),
     refusal=Refusal(fake.refusal(400, "as scripted"), 400, "APIStatusError"),
+    cancel=Cancel(
+        Deed("interact_cancel", TALK, "Hello", talks.COST_MICROS, talks.COUNTS),
+        lambda gate: talks.stream(fake.MODEL, fake.HEADERS, gate=gate),
+    ),
+    more=(Deed("interact", TELL_RESULT, *TALKED),),
 )
 
 TRIALS = [
