@@ -49,9 +49,7 @@ class _Tool(msgspec.Struct):
 def read_call(body: bytes) -> ModelCall:
     """What a Messages request asks. Raises InvalidJson or BadRequest."""
     members = json_body.read_body(body)
-    model = json_body.read_text(members, "model")
-    if not model:
-        raise BadRequest("`model` is missing; name the model to call", param="model")
+    model = json_body.read_model(members)
     max_output = json_body.read_whole(members, "max_tokens", least=0)
     found = Found()
     if "cache_control" in members:

@@ -121,6 +121,14 @@ def read_text(members: Members, key: str) -> str | None:
     return text
 
 
+def read_model(members: Members) -> str:
+    """The model that a call names. Raises BadRequest if it names none."""
+    model = read_text(members, "model")
+    if not model:
+        raise BadRequest("`model` is missing; name the model to call", param="model")
+    return model
+
+
 def read_flag(members: Members, key: str) -> bool:
     """A boolean member, False if absent or null. Raises BadRequest if it is something else."""
     value = members.get(key)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import msgspec
 
 from qlaud.core.demand import Demand
-from qlaud.core.errors import BadRequest
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire import body as json_body
 from qlaud.wire.body import Members
@@ -35,9 +34,7 @@ class OpenAIEmbeddingsWire(WholeWire):
     def read_call(self, asked: Asked) -> ModelCall:
         """What the request asks. Raises InvalidJson or BadRequest."""
         members = json_body.read_body(asked.body)
-        model = json_body.read_text(members, "model")
-        if not model:
-            raise BadRequest("`model` is missing; name the model to call", param="model")
+        model = json_body.read_model(members)
         demand = Demand(
             len(asked.body),
             whole_context=not _is_text(members),

@@ -62,9 +62,7 @@ class _Tool(msgspec.Struct):
 def read_call(body: bytes) -> ModelCall:
     """What a chat completion request asks. Raises InvalidJson or BadRequest."""
     members = json_body.read_body(body)
-    model = json_body.read_text(members, "model")
-    if not model:
-        raise BadRequest("`model` is missing; name the model to call", param="model")
+    model = json_body.read_model(members)
     if json_body.read_flag(members, "deferred"):
         raise UnsupportedField("`deferred` is not offered here; ask without it", param="deferred")
     limits = {name: json_body.read_whole(members, name, least=1) for name in LIMIT_FIELDS if name in members}

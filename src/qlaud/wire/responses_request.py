@@ -96,9 +96,7 @@ class _Tool(msgspec.Struct):
 def read_call(body: bytes) -> ModelCall:
     """What a Responses request asks. Raises InvalidJson or BadRequest."""
     members = json_body.read_body(body)
-    model = json_body.read_text(members, "model")
-    if not model:
-        raise BadRequest("`model` is missing; name the model to call", param="model")
+    model = json_body.read_model(members)
     limit = json_body.read_whole(members, LIMIT, least=1)
     found = Found()
     _note_input(found, members.get("input"))
