@@ -1,5 +1,6 @@
 """The bound holds for every usage that fits the demand, on every card we ship."""
 
+from dataclasses import replace
 from functools import cache
 
 from hypothesis import assume, given, settings
@@ -95,11 +96,16 @@ def usages(draw: st.DrawFn, card: RateCard, demand: Demand, limit: int) -> Usage
 
 
 @settings(max_examples=600, deadline=None)
-@given(calls(), st.sampled_from((0, 1, 700, 10_000)))
+@given(
+    calls(),
+    st.sampled_from((0, 1, 700, 10_000)),
+    st.dictionaries(st.sampled_from(FEES), st.integers(1, 20_000), max_size=2),
+)
 def test_no_usage_within_the_demand_costs_more_than_the_bound(
-    call: tuple[RateCard, Demand, Usage, int], markup_bp: int
+    call: tuple[RateCard, Demand, Usage, int], markup_bp: int, least: dict[str, int]
 ) -> None:
     card, demand, usage, limit = call
+    card = replace(card, least=least)
     try:
         worst = card.worst(demand, context_window=WINDOW, markup_bp=markup_bp)
     except NotPriced:
@@ -135,6 +141,7 @@ def test_more_cost_or_more_markup_is_never_less_money(
 @given(calls())
 def test_a_sum_of_parts_is_the_whole(call: tuple[RateCard, Demand, Usage, int]) -> None:
     card, _, usage, _ = call
+    card = replace(card, least={})
     band, _ = card._band(usage)  # pyright: ignore[reportPrivateUsage]
     parts = sum(
         getattr(usage, name) * rate.exact for name, rate in band.rates.items() if name != "reasoning_tokens"

@@ -19,6 +19,7 @@ from fractions import Fraction
 from itertools import product
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from qlaud.core.demand import Demand, Worst
 from qlaud.core.hours import Hours
@@ -96,6 +97,8 @@ class RateCard:
     """When it applies; None is always. Such a card comes beside one without hours, from the same moment on."""
     vendor_cost: bool = False
     """The provider says what a call costs (`Usage.vendor_cost_picos`), and that is what it bills."""
+    least: Mapping[str, int] = field(default_factory=dict[str, int])
+    """A call that uses any of a quantity is billed for at least so much of it."""
     grades: tuple[str, ...] = field(init=False)
     """Of all lines, sorted; "" is always there."""
     usual: tuple[tuple[Band, ...], ...] | None = field(init=False, repr=False, compare=False)
@@ -282,16 +285,23 @@ class RateCard:
             raise NotPriced(self.provider, self.model, gap)
         fee = band.weight("calls")
         return max(
-            sum(most * band.weight(name) for name, most in units.items())
+            sum(
+                max(most, self.least.get(name, 0)) * band.weight(name) for name, most in units.items() if most
+            )
             + (fee if "calls" not in units else 0)
             for units in priced
         )
 
     def _exact(self, band: Band, usage: Usage) -> int:
-        cost = band.cost(usage)
+        cost = band.cost(self._raised(usage) if self.least else usage)
         if cost is None:
             raise NotPriced(self.provider, self.model, ", ".join(band.gaps(usage)))
         return cost
+
+    def _raised(self, usage: Usage) -> Usage:
+        """`usage` as it is billed, where that is more than was used."""
+        more = {name: least for name, least in self.least.items() if 0 < getattr(usage, name) < least}
+        return replace(usage, **more) if more else usage
 
 
 def charge_of(picos: Fraction, markup_bp: int) -> Charge:

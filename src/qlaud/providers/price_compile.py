@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from qlaud.core.rates import CACHE_WRITES
+from qlaud.core.usage import QUANTITIES
 from qlaud.providers.model_files import known_ids
 from qlaud.providers.price_lines import changed, day_ms, own_lines, read_overlay, to_hours_row
 from qlaud.providers.price_overlay import EVERY_MODEL, ChangeFile, ModelFile, OverlayFile
@@ -129,11 +130,12 @@ def compile_sheet(
         for draft in drafts.values()
         if (cards := _cards(draft))
     ]
+    providers = _providers(overlays)
     return Sheet(
         format=FORMAT,
-        version=_version(overlays, rows),
+        version=_version(overlays, providers, rows),
         seed_version=seed_version(),
-        providers=_providers([overlay for _, overlay in overlays]),
+        providers=providers,
         models=rows,
         left_out=left_out,
     )
@@ -216,9 +218,12 @@ def _name(drafts: dict[tuple[str, str], _Draft], known: dict[str, frozenset[str]
                     break
 
 
-def _providers(overlays: Sequence[OverlayFile]) -> dict[str, ProviderRow]:
+def _providers(overlays: Sequence[tuple[str, OverlayFile]]) -> dict[str, ProviderRow]:
     rows: dict[str, ProviderRow] = {}
-    for overlay in overlays:
+    for file, overlay in overlays:
+        for name, units in overlay.least.items():
+            if name not in QUANTITIES or units < 1:
+                raise BadFile(file, f"least: {name} = {units} is not a quantity and a number above 0")
         before = rows.get(overlay.provider, ProviderRow(TermsRow(), [], vendor_cost=False))
         rows[overlay.provider] = ProviderRow(
             TermsRow(
@@ -229,6 +234,7 @@ def _providers(overlays: Sequence[OverlayFile]) -> dict[str, ProviderRow]:
             ),
             overlay.implicit_writes or before.implicit_writes,
             overlay.vendor_cost or before.vendor_cost,
+            before.least | overlay.least,
         )
     return rows
 
@@ -237,10 +243,12 @@ def _axes(terms: TermsRow) -> tuple[AxisRow, AxisRow, AxisRow, AxisRow]:
     return terms.tier, terms.speed, terms.geo, terms.grade
 
 
-def _version(overlays: Sequence[tuple[str, OverlayFile]], rows: list[ModelRow]) -> str:
+def _version(
+    overlays: Sequence[tuple[str, OverlayFile]], providers: dict[str, ProviderRow], rows: list[ModelRow]
+) -> str:
     """`2026-11-21.0.2.3+1a2b3c4d`: newest of our files, the seed's version, a hash of every price."""
     newest = max((overlay.released for _, overlay in overlays), default=None)
-    digest = hashlib.sha256(msgspec.msgpack.encode(rows)).hexdigest()[:8]
+    digest = hashlib.sha256(msgspec.msgpack.encode((providers, rows))).hexdigest()[:8]
     return f"{newest}.{seed_version()}+{digest}"
 
 

@@ -123,6 +123,8 @@ class OverlayFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     implicit_writes: list[str] = []
     vendor_cost: bool = False
     """The provider's answers say what a call costs, and that is what it bills."""
+    least: dict[str, int] = {}
+    """A call that uses any of a quantity is billed for at least so much of it."""
     hours: dict[str, HoursFile] = {}
     model: list[ModelFile] = []
     change: list[ChangeFile] = []

@@ -9,7 +9,7 @@ import msgspec
 from qlaud.core.pricing import LineKey
 from qlaud.core.rates import Rate
 
-FORMAT = 2
+FORMAT = 3
 EXIT_BAD_FILE = 3
 """How the compiling child says that a price file is to blame."""
 
@@ -87,6 +87,7 @@ class ProviderRow(msgspec.Struct, frozen=True):
     terms: TermsRow
     implicit_writes: list[str]
     vendor_cost: bool
+    least: dict[str, int] = {}
 
 
 class Sheet(msgspec.Struct, frozen=True):

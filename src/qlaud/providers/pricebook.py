@@ -133,6 +133,7 @@ def _card(row: ModelRow, card: CardRow, sheet: Sheet, terms: Terms) -> RateCard:
         verified=card.verified,
         hours=_hours(card.hours) if card.hours else None,
         vendor_cost=provider.vendor_cost,
+        least=provider.least,
     )
 
 

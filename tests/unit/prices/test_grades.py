@@ -54,6 +54,15 @@ def test_the_dearest_is_found_for_what_was_used() -> None:
     assert card.charge(Usage(characters=3, grade="?")).cost_micros == 5
 
 
+def test_what_is_billed_at_least_is_held_and_charged_and_nothing_unused_is() -> None:
+    lines = {("", "", "", ""): (Band.of(0, {"audio_ms": Rate(1_000_000), "calls": Rate(1_000_000)}),)}
+    card = RateCard("acme", "m", "v1", lines, least={"audio_ms": 10})
+    for used, billed in ((0, 0), (1, 10), (10, 10), (11, 11)):
+        assert card.charge(Usage(audio_ms=used)).cost_micros == billed
+        assert card.exact_picos(Usage(audio_ms=used)) == billed * 1_000_000
+        assert card.worst(Demand(0, max_output=0, most={"audio_ms": used})).micros(0) == billed + 1
+
+
 def test_a_card_without_grades_takes_no_notice_of_them() -> None:
     card = RateCard("acme", "m", "v1", {("", "", "", ""): (Band.of(0, {"images": Rate(1_000_000)}),)})
     charge = card.charge(Usage(images=2, grade="8k"))

@@ -84,6 +84,8 @@ def test_rates_are_read_exactly(tmp_path: Path, quantity: str, text: str, rate: 
         (PRICE + 'lines = [{ tokens = "2", tier = "a", geo = "b" }]\n', "exactly one of `tier`"),
         (PRICE + 'lines = [{ tokens = "two", tier = "a" }]\n', "two"),
         (HEAD + 'implicit_writes = ["9m"]\n', "implicit_writes"),
+        (HEAD + "least = { seconds = 10 }\n", "least: seconds = 10"),
+        (HEAD + "least = { audio_ms = 0 }\n", "least: audio_ms = 0"),
         (PRICE + 'lines = [{ grade = "a", rates = { images = "1" } }]\n', 'rates.images: "1" is not a rate'),
         (PRICE + 'hours = "peak"\n', "m: unknown hours peak"),
         (HEAD + '[hours.peak]\nwindows = ["1:00-2:00"]\n', '"1:00-2:00" is not a window'),
