@@ -2,14 +2,16 @@
 also in streams that were not asked for it.
 
 A credit is a dollar. The cost in the answer is the one that counts; by the list of anthropic/claude-opus-5 the
-tokens alone would cost 100 x 5 + 400 x 0.5 + 60 x 25 = 2200 micros.
+tokens alone would cost 100 x 5 + 400 x 0.5 + 60 x 25 = 2200 micros, and by that of openai/text-embedding-3-small an
+embedding 2050 x 0.02 = 41.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
-from tests.support.fake_chat import Dialect, serve_chat
-from tests.support.fake_provider import FakeProvider
+from tests.support.fake_chat import Dialect
+from tests.support.fake_provider import Answer, Call, FakeProvider, answer_json, serve_provider
 
 
 def error(status: int, message: str, code: str | None) -> dict[str, Any]:
@@ -42,6 +44,31 @@ COST_MICROS = 2013
 """0.0020125 dollars are 2012.5 micros, rounded up."""
 
 
-def serve_openrouter() -> AbstractContextManager[FakeProvider]:
+EMBEDDER = "openai/text-embedding-3-small"
+EMBEDDING = [0.25, -0.5, 0.125]
+EMBEDDING_USAGE = {
+    "prompt_tokens": 2050,
+    "total_tokens": 2050,
+    "cost": 0.00004305,
+    "is_byok": False,
+    "cost_details": {"upstream_inference_cost": None},
+}
+EMBEDDING_COST_MICROS = 44
+"""0.00004305 dollars are 43.05 micros, rounded up."""
+
+
+def _respond(call: Call) -> Answer:
+    if call.path != "/api/v1/embeddings":
+        return OPENROUTER.respond(call)
+    if call.json["model"] != EMBEDDER:
+        return OPENROUTER.refusal(404, f"No endpoints found for {call.json['model']}")
+    row = {"object": "embedding", "index": 0, "embedding": EMBEDDING}
+    answer = {"id": "gen-emb-1", "object": "list", "data": [row], "model": EMBEDDER, "provider": "OpenAI"}
+    return answer_json({**answer, "usage": EMBEDDING_USAGE})
+
+
+@contextmanager
+def serve_openrouter() -> Generator[FakeProvider]:
     """A fake OpenRouter that takes the operator's key alone."""
-    return serve_chat(OPENROUTER)
+    with serve_provider(OPENROUTER.refuse, _respond) as provider:
+        yield provider

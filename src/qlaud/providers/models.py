@@ -166,7 +166,7 @@ def _joined(known: Model, other: Model, at_ms: int) -> Model:
         author=known.author,
         description=known.description,
         capabilities=known.capabilities,
-        context_window=known.context_window,
+        context_window=max((known.context_window or 0, other.context_window or 0)) or None,
         max_output=min(known.max_output, other.max_output),
         default_max_tokens=min(known.default_max_tokens, other.default_max_tokens),
         # A model lives as long as one of its hosts serves it.

@@ -266,6 +266,16 @@ def test_a_slug_of_two_providers_is_one_model_with_the_cheapest_host_first(price
     assert found.resolve("claude-haiku-4-5").max_output == 64_000
 
 
+def test_a_model_of_two_hosts_reads_as_much_as_the_larger_of_them(catalog: Catalog) -> None:
+    """Else a call that may take the whole window of one would be held for that of the other."""
+    sonar = catalog.resolve("perplexity/sonar")
+    assert {host.provider: host.wires for host in sonar.hosts} == {
+        "perplexity": ("openai_responses",),
+        "openrouter": ("openai_chat", "openai_responses"),
+    }
+    assert sonar.context_window == 128_000  # 127,072 at OpenRouter
+
+
 def test_a_host_has_the_price_of_the_day() -> None:
     old, new = (
         RateCard("a", "m", "v", {STANDARD: (Band.of(0, {"images": Rate(1)}),)}, from_ms=at) for at in (0, 50)

@@ -17,6 +17,7 @@ from tests.support import (
     fake_openai_media,
     fake_openai_responses,
     fake_openrouter,
+    fake_perplexity,
     fake_qwen,
     fake_xai,
 )
@@ -193,7 +194,26 @@ QWEN_EMBED = Deed(
     {"input_tokens": 250},
 )
 
+OPENROUTER_EMBED = Deed(
+    "embed",
+    {"model": fake_openrouter.EMBEDDER, "input": "Hello", "encoding_format": "float"},
+    fake_openrouter.EMBEDDING,
+    fake_openrouter.EMBEDDING_COST_MICROS,
+    {"input_tokens": 2050},
+)
+
 TRIALS = [
+    Trial(
+        "openrouter",
+        "embeddings",
+        PYTHON,
+        "/openrouter/api/v1",
+        "/api/v1",
+        KINDS["python"],
+        OPENROUTER_EMBED,
+        refusal=Refusal(fake_openrouter.OPENROUTER.refusal(400, "as scripted"), 400, "BadRequestError"),
+    ),
+    responses(PYTHON, fake_perplexity.AGENT, fake_perplexity.AGENT_COST_MICROS, "/perplexity/v1"),
     Trial(
         "qwen",
         "embeddings",
