@@ -13,8 +13,9 @@ from qlaud.api.inference import InferenceEdge
 from qlaud.api.jobs import JobsEdge
 from qlaud.api.live import LiveEdge
 from qlaud.api.live_surfaces import LiveWays
+from qlaud.api.models import speaker_of
 from qlaud.api.surfaces import COUNT_TOKENS, METRICS, Ways, is_models
-from qlaud.core.errors import BadRequest, MethodNotAllowed, WebsocketNotSupported
+from qlaud.core.errors import BadRequest, MethodNotAllowed, NotFound, QlaudError, WebsocketNotSupported
 from qlaud.ports import Clock, Ids
 
 EXPOSED = ", ".join(
@@ -30,6 +31,8 @@ NO_HANDSHAKE = (
     "this path is a WebSocket: ask for it with `upgrade: websocket`, version 13 and a key, without a body"
 )
 NO_WEBSOCKET = "this path has no WebSocket form; send a plain HTTP request"
+PATH_CHARS, MESSAGE_CHARS = 200, 1000
+"""Of an unknown path that are repeated, and of the sentence about it."""
 METHODS = b"GET, POST, PUT, PATCH, DELETE, OPTIONS"
 
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -84,6 +87,9 @@ class Gateway:
         method: str = scope["method"]
         if method == "HEAD":  # as GET; the server keeps the body to itself
             method, scope = "GET", {**scope, "method": "GET"}
+        if method == "GET" and (error := self._no_socket(scope, path)) is not None:
+            await self._free.refuse(error, self._shape(scope, path), send, head)
+            return
         found = self._ways.find(method, path)
         if found is not None:
             match found.surface.kind:
@@ -95,30 +101,48 @@ class Gateway:
                     await self._free.count_tokens(found, scope, receive, send, head)
                 case "free":
                     await self._inference.pass_on(found, scope, receive, send, head)
-            return
-        if method == "GET":
-            if (live := self._live_ways.find(path)) is not None:
-                await self._free.refuse(BadRequest(NO_HANDSHAKE), live.surface.wire.error_shape, send, head)
-                return
-            if _wants_websocket(scope):
-                await self._free.refuse(
-                    WebsocketNotSupported(NO_WEBSOCKET), self._ways.shape(path), send, head
-                )
-                return
-            if is_models(path):
-                name = path.partition("/models/")[2]
-                await self._free.models(unquote(name) if name else None, scope, send, head)
-                return
-            if path == METRICS:
-                await self._free.metrics(scope, send, head)
-                return
+        elif method == "GET" and is_models(path):
+            name = path.partition("/models/")[2]
+            await self._free.models(unquote(name) if name else None, scope, send, head)
+        elif method == "GET" and path == METRICS:
+            await self._free.metrics(scope, send, head)
         elif method == "OPTIONS":
             await self._preflight(scope, send, head)
-            return
+        elif (missing := self._missing(method, path)) is not None:
+            await self._free.refuse(missing, self._shape(scope, path), send, head)
+        else:
+            await self._management(scope, receive, adding(send, head))
+
+    def _no_socket(self, scope: Scope, path: str) -> QlaudError | None:
+        """What is wrong with a GET that should have become a WebSocket, or never can."""
+        if self._live_ways.find(path) is not None:
+            return BadRequest(NO_HANDSHAKE)
+        return WebsocketNotSupported(NO_WEBSOCKET) if _wants_websocket(scope) else None
+
+    def _missing(self, method: str, path: str) -> QlaudError | None:
+        """That a path of models is not there, or not by this method; None for a path of management."""
         if allowed := self._ways.methods(path):
-            await self._free.refuse(MethodNotAllowed(allowed), self._ways.shape(path), send, head)
-            return
-        await self._management(scope, receive, adding(send, head))
+            return MethodNotAllowed(allowed)
+        if self._live_ways.find(path) is not None:
+            return MethodNotAllowed(["GET", "OPTIONS"])
+        below = self._ways.below_a_name(method, path)
+        if below:
+            return NotFound(
+                f"there is no path {path[:PATH_CHARS]}; there is {' and '.join(below)}"[:MESSAGE_CHARS]
+            )
+        if self._ways.shape(path) is not None:
+            return NotFound(
+                f"there is no path {path[:PATH_CHARS]}; a provider's other paths stand below its name"
+            )
+        return None
+
+    def _shape(self, scope: Scope, path: str) -> str:
+        """Whose errors are spoken on a path that nobody serves."""
+        if is_models(path):
+            return speaker_of(scope["headers"], path)
+        if (live := self._live_ways.find(path)) is not None:
+            return live.surface.wire.error_shape
+        return self._ways.shape(path) or "anthropic"
 
     def _cors(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         for name, origin in scope["headers"]:

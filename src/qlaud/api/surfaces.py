@@ -4,9 +4,11 @@
     prefixed      `/<provider>/<rest>`: the provider is known, `<rest>` is its own path (contract, section 10)
     own           `/v1/text-to-speech/{voice}`: a path that one provider alone has, without its prefix
 
-A path is matched decoded and sent on raw. What stands under a prefix without a wire has no metering rule.
+A path is matched decoded and sent on raw. What stands under a prefix without a wire has no metering rule, and so has
+what stands without one in a family of paths that one provider alone has (`/v1beta/…`, `/v1/text-to-speech/…`).
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
@@ -115,6 +117,7 @@ AUDIO = frozenset(("openai_transcription", "openai_translation"))
 MODELS = frozenset(
     ("/v1/models", "/v1beta/models", "/anthropic/v1/models", "/openai/v1/models", "/v1/v1/models", "/models")
 )
+REALTIME = ("/v1/realtime", "/realtime")
 METRICS = "/metrics"
 RULED = ("DELETE", "GET", "POST")
 """Methods that rules are made for."""
@@ -123,10 +126,21 @@ LONGEST_NAME = 200
 """Characters of an unmetered path that its event keeps, in place of a model."""
 
 
+_VERSION = re.compile(r"v[0-9]+")
+
+
 def is_models(path: str) -> bool:
     """Whether this is the list of models, or one of them."""
     collection, _, name = path.partition("/models/")
     return path in MODELS or (name != "" and collection + "/models" in MODELS)
+
+
+def family_of(path: str) -> str:
+    """The beginning of a path that says whose it is: `/v1/audio` of `/v1/audio/speech`, `/v1beta` of all below it."""
+    first, _, rest = path[1:].partition("/")
+    if _VERSION.fullmatch(first) is None:
+        return f"/{first}"
+    return f"/{first}/{rest.partition('/')[0]}"
 
 
 class Ways:
@@ -138,6 +152,10 @@ class Ways:
         """By method and path. The hot path reads it directly."""
         self._own: list[tuple[str, PathPattern, Surface]] = []
         self._prefixed: dict[str, list[tuple[str, PathPattern, Surface]]] = {}
+        self._shapes: dict[str, str] = {family_of(path): "openai" for path in REALTIME}
+        """The error shape of each family of common paths."""
+        self._native: dict[str, set[str]] = {}
+        """Who has own paths in a family."""
         for base in BASES:
             for path, (wire, name) in UNPREFIXED.items():
                 if wire in WIRES:
@@ -145,8 +163,10 @@ class Ways:
                     shape = WIRES[wire].error_shape
                     surface = Surface(WIRES[wire], wire, name, shape, upload=upload)
                     self.fixed["POST", base + path] = Found(surface, NO_VALUES)
+                    self._shapes[family_of(base + path)] = shape
             for surface, path in (*_videos_of_anybody(), *_kept_responses()):
                 self._put(self._own, "", surface, PathPattern(base + path))
+                self._shapes[family_of(base + path)] = surface.error_shape
             counting = Surface(WIRES[COUNT_TOKENS], COUNT_TOKENS, COUNT_TOKENS, "anthropic", "free")
             self.fixed["POST", f"{base}/messages/count_tokens"] = Found(counting, NO_VALUES)
         for provider in registry.providers.values():
@@ -163,29 +183,61 @@ class Ways:
         slug, _, _ = path[1:].partition("/")
         rows = self._prefixed.get(slug)
         if rows is None:
-            return _first(self._own, method, path, "")
-        rest, prefix = path[len(slug) + 1 :], f"/{slug}"
-        found = _first(rows, method, rest, prefix)
-        if found is None and method in PASSED and not is_models(path):
-            is_ruled = any(
-                (other, path) in self.fixed or _first(rows, other, rest, prefix) for other in RULED
+            return _first(self._own, method, path, "") or self._without_rule(
+                self._family_owner(path), method, path, ""
             )
-            return None if is_ruled else _unmetered(self._providers[slug], method, rest)
-        return found
+        rest, prefix = path[len(slug) + 1 :], f"/{slug}"
+        return _first(rows, method, rest, prefix) or self._without_rule(
+            self._providers[slug], method, rest, prefix
+        )
 
-    def shape(self, path: str) -> str:
-        """Whose error shape a path has that no surface serves by this method (contract 4.1)."""
+    def shape(self, path: str) -> str | None:
+        """Whose errors a path speaks that no surface serves by this method (contract 4.1); None for management."""
         for method in RULED:
             if (found := self.find(method, path)) is not None:
                 return found.surface.error_shape
-        return "openai" if path.startswith("/v1/realtime") else "anthropic"
+        provider = self._providers.get(path[1:].partition("/")[0]) or self._family_owner(path)
+        if provider is not None and provider.origin:
+            return provider.error_shape
+        if (common := self._shapes.get(family_of(path))) is not None:
+            return common
+        below = next((row for method in RULED for row in self.below_a_name(method, path)), None)
+        return self.shape(below) if below is not None else None
 
     def methods(self, path: str) -> list[str]:
         """The methods of a path that stands here; empty for any other."""
-        if path == METRICS or is_models(path):
-            return ["GET", "HEAD", "OPTIONS"]
         found = [method for method in RULED if self.find(method, path) is not None]
-        return sorted((*found, "OPTIONS")) if found else []
+        if found:
+            return sorted((*found, *(["HEAD"] if "GET" in found else []), "OPTIONS"))
+        return ["GET", "HEAD", "OPTIONS"] if path == METRICS or is_models(path) else []
+
+    def below_a_name(self, method: str, path: str) -> list[str]:
+        """Where the same path stands below the names of providers."""
+        return [
+            f"/{slug}{path}"
+            for slug, rows in self._prefixed.items()
+            if (method, f"/{slug}{path}") in self.fixed or _first(rows, method, path, "") is not None
+        ]
+
+    def _without_rule(self, provider: Provider | None, method: str, rest: str, prefix: str) -> Found | None:
+        """A path of a provider's that no rule says the cost of; None where there is no such path here."""
+        path = prefix + rest
+        if provider is None or method not in PASSED or not rest:
+            return None
+        if is_models(path) and (prefix or method == "GET" or ":" not in path):
+            return None  # ours; but Google's verbs stand behind a model's name
+        rows = self._prefixed[provider.slug] if prefix else self._own
+        if any((other, path) in self.fixed or _first(rows, other, rest, prefix) for other in RULED):
+            return None
+        return _unmetered(provider, method, rest, prefix)
+
+    def _family_owner(self, path: str) -> Provider | None:
+        """The provider who alone has the un-prefixed paths that begin as this one does."""
+        family = family_of(path)
+        owners = self._native.get(family, ())
+        return (
+            self._providers[next(iter(owners))] if len(owners) == 1 and family not in self._shapes else None
+        )
 
     def _add(self, provider: Provider) -> None:
         prefixed = self._prefixed.setdefault(provider.slug, [])
@@ -203,6 +255,9 @@ class Ways:
             )
             self._put(prefixed, f"/{provider.slug}", surface, pattern)
         for wire in provider.wires.values():
+            if wire.is_own:
+                for pattern, _ in _patterns(provider, wire):
+                    self._native.setdefault(family_of(pattern.text), set()).add(provider.slug)
             if wire.kind == "live":  # `live_surfaces` has those
                 continue
             for pattern, is_stream in _patterns(provider, wire):
@@ -261,7 +316,7 @@ def _kept_responses() -> Iterator[tuple[Surface, str]]:
         yield surface, f"/responses/{{job}}{tail}"
 
 
-def _unmetered(provider: Provider, method: str, rest: str) -> Found:
+def _unmetered(provider: Provider, method: str, rest: str, prefix: str) -> Found:
     surface = Surface(
         PassthroughWire(provider.error_shape),
         UNMETERED,
@@ -273,7 +328,7 @@ def _unmetered(provider: Provider, method: str, rest: str) -> Found:
         upload="any",
         is_metered=False,
     )
-    return Found(surface, NO_VALUES, f"/{provider.slug}")
+    return Found(surface, NO_VALUES, prefix)
 
 
 def _first(rows: list[tuple[str, PathPattern, Surface]], method: str, path: str, prefix: str) -> Found | None:
