@@ -281,3 +281,14 @@ def test_a_providers_refusal_keeps_its_status_unless_it_is_about_the_operator(
         assert answer.headers["x-should-retry"] == "false"
     event = only_event(gateway, key)
     assert (event["cost_micros"], event["status"], event["estimated"]) == (0, status, False)
+
+
+def test_an_operator_without_money_is_no_rate_limit_that_clients_wait_for(
+    gateway: Gateway, key: MintedKey, openai_provider: FakeProvider
+) -> None:
+    told = {"message": "You exceeded your current quota", "type": "insufficient_quota", "param": None}
+    openai_provider.script(answer_json({"error": {**told, "code": "insufficient_quota"}}, status=429))
+    answer = ask(gateway, key, GPT)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "provider_auth_failed")
+    assert answer.headers["x-should-retry"] == "false"
+    assert "quota" not in answer.text

@@ -5,7 +5,8 @@ again, so that one that was topped up comes back by itself. If all of them rest,
 a call is never refused here.
 """
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Mapping
 
 from qlaud.core.providers import Provider
 from qlaud.flows.headers import first
@@ -16,8 +17,16 @@ REFUSES_US = frozenset((401, 402, 403))
 """Statuses that are about the operator's account at the provider, not about the caller (contract 4.3)."""
 REFUSED = REFUSES_US | {429}
 """Statuses that are about the key, not about the call: unknown, out of money, not allowed, too many calls."""
-KEY_REFUSED = (b"API_KEY_INVALID", b"API key not valid", b"API key expired")
-"""What Google writes into a 400 that is about the operator's key."""
+REFUSES_US_IN_WORDS: Mapping[int, re.Pattern[bytes]] = {
+    # Google, Anthropic, Qwen
+    400: re.compile(
+        rb'(?<!\\)"(API_KEY_INVALID"|API key (not valid|expired)|Your credit balance is too low|Arrearage")'
+    ),
+    # OpenAI, Kimi: no money, not too many calls
+    429: re.compile(rb'(?<!\\)"(insufficient_quota|exceeded_current_quota_error)"'),
+}
+"""How refusals say that they are about the operator's key or account where their status does not. The words begin a
+string, so that those of a caller that a provider repeats within one are not taken for its own."""
 REST_MS = 300_000.0
 """How long a key rests that the provider does not take."""
 LONGEST_LIMIT_REST_S = 60
@@ -37,10 +46,10 @@ class KeyRing:
         numbers = range(len(self._rests_until))
         return sorted(numbers, key=lambda number: (max(self._rests_until[number], now), number))
 
-    def refused(self, number: int, status: int, headers: Headers) -> None:
+    def refused(self, number: int, status: int, headers: Headers, body: bytes = b"") -> None:
         """Let a key rest that the provider refused; after a rate limit for as long as the provider says."""
         rest_ms = REST_MS
-        if status == 429:
+        if not refuses_us(status, body):
             asked = first(headers, (b"retry-after",)) or b""
             wait_s = int(asked) if asked.isdigit() else SHORTEST_LIMIT_REST_S
             rest_ms = 1000.0 * min(max(wait_s, SHORTEST_LIMIT_REST_S), LONGEST_LIMIT_REST_S)
@@ -49,7 +58,10 @@ class KeyRing:
 
 def refuses_us(status: int, body: bytes) -> bool:
     """Whether a refusal is about the operator's key or account."""
-    return status in REFUSES_US or (status == 400 and any(words in body for words in KEY_REFUSED))
+    if status in REFUSES_US:
+        return True
+    words = REFUSES_US_IN_WORDS.get(status)
+    return words is not None and words.search(body) is not None
 
 
 def _never(answer: ReadAnswer) -> bool:
@@ -77,7 +89,7 @@ async def ask_in_turn(
         answer = await read_answer(response)
         if answer.status != 429 and not refuses_us(answer.status, answer.text):
             return answer
-        ring.refused(number, answer.status, answer.headers)
+        ring.refused(number, answer.status, answer.headers, answer.text)
         if number == final or is_billed(answer):
             return answer
     raise AssertionError("a ring has a key")

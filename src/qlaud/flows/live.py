@@ -147,7 +147,7 @@ class Live:
                 return await self._sockets.connect(request_of(incoming, route, key=number))
             except LiveRefused as refused:
                 if refused.status in REFUSED:
-                    ring.refused(number, refused.status, refused.headers)
+                    ring.refused(number, refused.status, refused.headers, refused.body)
                 if refused.status not in REFUSED or number == final:
                     raise
         raise AssertionError("a ring has a key")

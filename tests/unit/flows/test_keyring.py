@@ -40,6 +40,19 @@ def test_a_rate_limit_lasts_as_long_as_the_provider_says_within_a_minute(
     assert ring.order()[0] == 0
 
 
+@pytest.mark.parametrize("code", ["insufficient_quota", "exceeded_current_quota_error"])
+def test_a_key_without_money_rests_as_one_that_is_not_taken(
+    ring: KeyRing, clock: FrozenClock, code: str
+) -> None:
+    ring.refused(
+        0, 429, ((b"retry-after", b"1"),), b'{"error":{"message":"...","type":"%b"}}' % code.encode()
+    )
+    clock.at_ms += int(REST_MS) - 1
+    assert ring.order()[0] == 1
+    clock.at_ms += 1
+    assert ring.order()[0] == 0
+
+
 def test_where_all_rest_the_one_that_is_due_first_is_tried_first(ring: KeyRing) -> None:
     ring.refused(0, 401, ())
     ring.refused(1, 429, ((b"retry-after", b"20"),))

@@ -125,7 +125,15 @@ def test_a_refused_key_gives_way_to_the_next_and_rests(status: int) -> None:
     assert keys_tried(status, 200, 200, turns=2) == ([b"sk-0", b"sk-1", b"sk-1"], 200)
 
 
-@pytest.mark.parametrize(("says", "tried"), [(b"API key not valid. Please pass", 2), (b"no contents", 1)])
+@pytest.mark.parametrize(
+    ("says", "tried"),
+    [
+        (b'{"error":{"code":400,"message":"API key not valid. Please pass a valid API key."}}', 2),
+        (b'{"error":{"message":"Your credit balance is too low to access the Anthropic API."}}', 2),
+        (b'{"error":{"message":"unknown role \\"API key not valid\\""}}', 1),
+        (b'{"error":{"message":"no contents"}}', 1),
+    ],
+)
 def test_a_bad_request_gives_way_only_where_it_is_about_the_key(says: bytes, tried: int) -> None:
     upstream, host = ScriptedUpstream(), provider(api_keys=(Secret("sk-0"), Secret("sk-1")))
     upstream.script.put(Head(400, b"application/json"), says, ENDS, HEAD)
