@@ -138,12 +138,61 @@ def test_a_model_name_of_a_megabyte_costs_no_more_than_a_short_one(
     assert time.monotonic() - began < 2
 
 
-def test_a_model_of_another_surface_is_refused_with_the_one_it_speaks(
+def test_a_model_of_another_surface_is_refused_with_the_path_that_takes_it(
     gateway: Gateway, key: MintedKey
 ) -> None:
     answer = post(gateway, "anthropic", body("anthropic", model="whisper-1"), {"x-api-key": key.secret})
-    assert "not served on this surface" in check(answer, "anthropic", 400, "invalid_request")
+    message = check(answer, "anthropic", 400, "invalid_request")
+    assert "/v1/audio/transcriptions or /v1/audio/translations" in message
     check_untouched(gateway, key)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "place"),
+    [
+        ("/v1/messages", {"model": "gpt-4o-mini"}, "/v1/chat/completions or /v1/responses"),
+        ("/v1/chat/completions", {"model": "claude-haiku-4-5"}, "/v1/messages"),
+        ("/v1/responses", {"model": "claude-haiku-4-5", "input": "hi"}, "/v1/messages"),
+        ("/v1/chat/completions", {"model": "text-embedding-3-large"}, "/v1/embeddings"),
+        ("/v1/chat/completions", {"model": "gpt-4o-mini-tts"}, "/v1/audio/speech"),
+        ("/v1/audio/speech", {"model": "eleven_turbo_v2_5"}, "/v1/text-to-speech/{voice}"),
+        ("/v1/images/generations", {"model": "nano-banana"}, "/v1beta/models/nano-banana:generateContent"),
+        ("/v1/embeddings", {"model": "gpt-4o-mini"}, "/v1/chat/completions"),
+        ("/v1/embeddings", {"model": "sonic-2"}, "/cartesia/tts/bytes"),
+        ("/v1/videos", {"model": "gpt-image-1", "prompt": "x"}, "/v1/images/generations"),
+        ("/v1/videos/generations", {"model": "gpt-4o-mini", "prompt": "x"}, "/v1/chat/completions"),
+        ("/v1/embeddings", {"model": "nova-3"}, "/v1/listen or /v1/listen (WebSocket)"),
+    ],
+)
+def test_whoever_asks_on_the_wrong_path_is_told_the_right_one(
+    gateway: Gateway, key: MintedKey, path: str, fields: dict[str, object], place: str
+) -> None:
+    headers = {"x-api-key": key.secret}
+    sent = {**body("openai"), "input": "x", "voice": "alloy", **fields}
+    answer = httpx.post(gateway.origin + path, json=sent, headers=headers, trust_env=False)
+    assert answer.status_code == 400, answer.text
+    message: str = answer.json()["error"]["message"]
+    assert message.partition("call it on ")[2].startswith(place), message
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "told"),
+    [
+        ("/anthropic/v1/messages", "claude-haiku-45", "nearest: claude-haiku-4-5"),
+        ("/v1beta/models/gemini-2.5-flas:generateContent", "", "nearest: gemini-2.5-flash"),
+        ("/openai/v1/chat/completions", "claude-haiku-4-5", "not have it at OpenAI; call it on /v1/messages"),
+        ("/v1beta/models/gpt-4o-mini:generateContent", "", "call it on /v1/chat/completions"),
+    ],
+)
+def test_a_model_that_a_provider_is_not_known_to_have_is_refused_with_what_it_may_have_been(
+    gateway: Gateway, key: MintedKey, path: str, model: str, told: str
+) -> None:
+    sent = {**body("anthropic"), "model": model} if model else {"contents": []}
+    answer = httpx.post(gateway.origin + path, json=sent, headers={"x-api-key": key.secret}, trust_env=False)
+    assert answer.status_code == 400, answer.text
+    message: str = answer.json()["error"]["message"]
+    assert "has no price" in message
+    assert told in message
 
 
 def test_what_has_no_price_is_refused_on_a_key_with_a_cap(

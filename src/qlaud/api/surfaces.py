@@ -20,7 +20,7 @@ from qlaud.core.providers import JobVerb, Kind, Provider, Registry, UploadKind
 from qlaud.core.providers import Wire as Spoken
 from qlaud.wire.openai_video import OPENAI_VIDEO
 from qlaud.wire.passthrough import PassthroughWire
-from qlaud.wire.shelf import WIRES
+from qlaud.wire.shelf import COMMON_PATHS, WIRES
 from qlaud.wire.types import Wire
 
 AboutJob = JobVerb | Literal["content"]
@@ -79,18 +79,6 @@ class Found(Struct, frozen=True, gc=False):
 
 NO_VALUES: Mapping[str, str] = {}
 
-UNPREFIXED: Mapping[str, tuple[str, str]] = {
-    "/messages": ("messages", "messages"),
-    "/chat/completions": ("openai_chat", "chat_completions"),
-    "/responses": ("openai_responses", "responses"),
-    "/embeddings": ("openai_embeddings", "embeddings"),
-    "/images/generations": ("openai_images", "images"),
-    "/images/edits": ("openai_image_edits", "images"),
-    "/audio/speech": ("openai_speech", "audio_speech"),
-    "/audio/transcriptions": ("openai_transcription", "audio_transcription"),
-    "/audio/translations": ("openai_translation", "audio_transcription"),
-}
-"""Model calls below `/v1` (POST): wire and surface."""
 VIDEOS: tuple[tuple[str, str, AboutJob | None, VideoForm], ...] = (
     ("POST", "/videos/generations", None, "small"),
     ("GET", "/videos/generations/{job}", "record", "small"),
@@ -157,7 +145,7 @@ class Ways:
         self._native: dict[str, set[str]] = {}
         """Who has own paths in a family."""
         for base in BASES:
-            for path, (wire, name) in UNPREFIXED.items():
+            for path, (wire, name) in COMMON_PATHS.items():
                 if wire in WIRES:
                     upload: UploadKind = "audio" if wire in AUDIO else ""
                     shape = WIRES[wire].error_shape

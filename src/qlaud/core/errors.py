@@ -130,13 +130,14 @@ class UnknownField(BadRequest):
 
 
 class ModelNotPriced(BadRequest):
-    """A capped key asked for a model without a price."""
+    """A capped key asked for a model without a price. `because` is a sentence about why it has none."""
 
     code = "model_not_priced"
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, because: str = "") -> None:
         super().__init__(
-            f'model "{model}" has no price, so a key with a cap cannot call it; add a price or use an uncapped key',
+            f'model "{model[:NAME_CHARS]}" has no price, so a key with a cap cannot call it; '
+            + (because or "add a price or use an uncapped key"),
             param="model",
         )
 

@@ -13,6 +13,7 @@ from qlaud.core.catalog import Host, Model
 from qlaud.core.errors import (
     BadRequest,
     ModelNotFound,
+    ModelNotPriced,
     ProviderNotConfigured,
     QlaudError,
     RouteNotMetered,
@@ -25,6 +26,7 @@ from qlaud.flows.batches import Found, as_it_leaves, bound_of_batch
 from qlaud.flows.bounds import bound_of
 from qlaud.flows.calls import Incoming, Prepared, Relay, Route
 from qlaud.flows.directory import NOT_SIMULATED, SIMULATOR, Directory
+from qlaud.flows.elsewhere import not_here, unpriced
 from qlaud.flows.metered import UNPRICED, Metered
 from qlaud.flows.owned import not_yours, that_keep
 from qlaud.flows.principals import Principals
@@ -82,7 +84,10 @@ class Inference:
         await self._principals.check_models(incoming.secret, prepared.other_models)
         if prepared.call.owned:
             prepared = await self._continued(prepared)
-        hold = await self._calls.admit(prepared.ask, since_ticks_ms=began)
+        try:
+            hold = await self._calls.admit(prepared.ask, since_ticks_ms=began)
+        except ModelNotPriced as error:
+            raise unpriced(error, prepared.model.slug, incoming.provider, self._directory) from None
         if self._draining:  # while it waited
             await self._calls.void(hold)
             raise ShuttingDown
@@ -206,10 +211,7 @@ class Inference:
         now = self._clock.now_ms()
         speaking = [host for host in model.hosts if incoming.provider or incoming.wire_name in host.wires]
         if not speaking:
-            spoken = ", ".join(sorted({wire for host in model.hosts for wire in host.wires}))
-            raise BadRequest(
-                f'model "{model.slug}" is not served on this surface; it speaks: {spoken}', param="model"
-            )
+            raise not_here(model, self._directory)
         if mode_of(incoming.secret) == "test":
             simulator = self._directory.registry.provider(SIMULATOR)
             if incoming.wire_name not in simulator.wires:

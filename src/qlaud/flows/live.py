@@ -8,12 +8,19 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 
-from qlaud.core.errors import QlaudError, ShuttingDown, UnsupportedField, WebsocketNotSupported
+from qlaud.core.errors import (
+    ModelNotPriced,
+    QlaudError,
+    ShuttingDown,
+    UnsupportedField,
+    WebsocketNotSupported,
+)
 from qlaud.core.keys import mode_of, secret_digest
 from qlaud.core.ledger import CallFacts
 from qlaud.core.usage import Nothing
 from qlaud.flows.answers import refusal_of, silence_of
 from qlaud.flows.directory import Directory
+from qlaud.flows.elsewhere import unpriced
 from qlaud.flows.headers import upstream_request_id
 from qlaud.flows.keyring import REFUSED
 from qlaud.flows.live_calls import LiveCaller, LiveIncoming
@@ -73,7 +80,10 @@ class Live:
             raise
         meter = route.wire.meter(incoming.query, self._live_terms(route))
         strand = self._strand(meter, incoming, route, surface=incoming.surface, is_main=True)
-        await strand.begin(began)
+        try:
+            await strand.begin(began)
+        except ModelNotPriced as error:
+            raise unpriced(error, route.model.slug, incoming.provider, self._directory) from None
         try:
             socket = await self._connect(incoming, route, strand)
         except BaseException:
@@ -100,8 +110,7 @@ class Live:
     def _routed(self, incoming: LiveIncoming) -> LiveRoute:
         if mode_of(incoming.secret) == "test":
             raise WebsocketNotSupported(NO_SIMULATOR)
-        directory = self._directory
-        route = route_of(incoming, directory.catalog, directory.registry, self._clock.now_ms())
+        route = route_of(incoming, self._directory, self._clock.now_ms())
         query = Query(incoming.query)
         for parameter in route.wire.not_metered:
             if parameter in query:

@@ -10,8 +10,10 @@ from qlaud.core.errors import BadRequest, ModelNotFound, ProviderNotConfigured
 from qlaud.core.ledger import Hold
 from qlaud.core.paths import MODEL
 from qlaud.core.pricing import RateCard
-from qlaud.core.providers import Provider, Registry
+from qlaud.core.providers import Provider
 from qlaud.flows.answers import BUDGET
+from qlaud.flows.directory import Directory
+from qlaud.flows.elsewhere import places
 from qlaud.flows.headers import to_client, to_upstream, to_upstream_query, upstream_request_id
 from qlaud.flows.live_calls import LiveIncoming
 from qlaud.ports import Headers, LiveRequest, LiveSocket
@@ -34,26 +36,26 @@ class LiveRoute(Struct, frozen=True, gc=False):
     """None: the model has no price here."""
 
 
-def route_of(incoming: LiveIncoming, catalog: Catalog, registry: Registry, now_ms: int) -> LiveRoute:
+def route_of(incoming: LiveIncoming, directory: Directory, now_ms: int) -> LiveRoute:
     """The route of a session. Raises ModelNotFound, ProviderNotConfigured, BadRequest."""
     name = model_named(incoming)
     if not name:
         raise BadRequest("the query names no model; name the one to talk to", param="model")
-    model = _model(incoming, catalog, name)
+    model = _model(incoming, directory.catalog, name)
     missing: Provider | None = None
     for host in model.hosts:
         spoken = next((wire for wire in incoming.wires if incoming.provider or wire in host.wires), None)
         if spoken is None:
             continue
-        provider = registry.provider(host.provider)
+        provider = directory.registry.provider(host.provider)
         if provider.configured:
             return LiveRoute(model, host, provider, spoken, LIVE_WIRES[spoken], host.card_at(now_ms))
         missing = missing or provider
     if missing is not None:
         raise ProviderNotConfigured(missing.display_name, missing.key_variable)
-    spoken_here = ", ".join(sorted({wire for host in model.hosts for wire in host.wires})) or "nothing here"
     raise BadRequest(
-        f'model "{model.slug}" has no live form on this path; it speaks: {spoken_here}', param="model"
+        f'model "{model.slug}" has no live form on this path; call it on {places(model, directory)}',
+        param="model",
     )
 
 

@@ -10,6 +10,7 @@ from qlaud.core.errors import BadRequest
 from qlaud.core.jobs import Job
 from qlaud.flows.calls import Incoming
 from qlaud.flows.directory import Directory
+from qlaud.flows.elsewhere import places
 from qlaud.wire.openai_video import remix_of
 from qlaud.wire.shelf import VIDEOS, WIRES
 from qlaud.wire.types import Asked
@@ -65,7 +66,10 @@ class Videos:
         """The host whose videos are asked for, and its wire: the cheapest that is configured, else the cheapest."""
         found = [(host, wire) for host in model.hosts for wire in host.wires if wire in VIDEOS]
         if not found:
-            raise BadRequest(f'model "{model.slug}" makes no videos', param="model")
+            raise BadRequest(
+                f'model "{model.slug}" makes no videos; call it on {places(model, self._directory)}',
+                param="model",
+            )
         registry = self._directory.registry
         ready = (pair for pair in found if registry.provider(pair[0].provider).configured)
         return next(ready, found[0])

@@ -77,6 +77,18 @@ WIRES: Mapping[str, Wire] = {
     "xai_transcription": TranscriptionWire(model_field=""),
 }
 
+COMMON_PATHS: Mapping[str, tuple[str, str]] = {
+    "/messages": ("messages", "messages"),
+    "/chat/completions": ("openai_chat", "chat_completions"),
+    "/responses": ("openai_responses", "responses"),
+    "/embeddings": ("openai_embeddings", "embeddings"),
+    "/images/generations": ("openai_images", "images"),
+    "/images/edits": ("openai_image_edits", "images"),
+    "/audio/speech": ("openai_speech", "audio_speech"),
+    "/audio/transcriptions": ("openai_transcription", "audio_transcription"),
+    "/audio/translations": ("openai_translation", "audio_transcription"),
+}
+"""The paths of model calls that every provider shares, below `/v1` (POST): wire and surface."""
 VIDEOS: Mapping[str, VideoWire] = {
     "openai_video": OPENAI_VIDEO,
     "xai_video": XAI_VIDEO,
