@@ -152,6 +152,8 @@ def _respond(call: Call) -> Answer:
     asked: Any = call.json if call.method == "POST" else None
     if path == "/v1/messages/count_tokens":
         return answer_json({"input_tokens": 2095}, headers=HEADERS)
+    if call.method == "GET" and path.startswith("/v1/models"):
+        return _listed(path)
     if path != "/v1/messages":
         return refusal(404, f"no such path: {path}")
     if "max_tokens" not in asked:
@@ -166,6 +168,16 @@ def _respond(call: Call) -> Answer:
     if asked.get("stream"):
         return text_stream()
     return answer_json(_message([{"type": "text", "text": TEXT}], TEXT_USAGE, "end_turn"), headers=HEADERS)
+
+
+def _listed(path: str) -> Answer:
+    model = {"type": "model", "id": MODEL, "display_name": MODEL, "created_at": "2026-10-21T00:00:00Z"}
+    if path == "/v1/models":
+        listed = {"data": [model], "has_more": False, "first_id": MODEL, "last_id": MODEL}
+        return answer_json(listed, headers=HEADERS)
+    if path == f"/v1/models/{MODEL}":
+        return answer_json(model, headers=HEADERS)
+    return refusal(404, "no such model")
 
 
 def compatible(asked: Any, model: str, usage: dict[str, Any], *, gate: Gate | None = None) -> Answer:

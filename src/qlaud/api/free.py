@@ -63,6 +63,27 @@ class FreeEdge:
 
         await self._answered(answer, shape, send, head)
 
+    async def listed(self, found: Found, scope: Scope, send: Send, head: list[tuple[bytes, bytes]]) -> bool:
+        """Answer a provider's list of models to a key that may not see all of it; False where the provider is asked."""
+        headers: Headers = scope["headers"]
+        surface = found.surface
+        sees_all = False
+
+        async def answer() -> tuple[int, Headers, bytes] | None:
+            nonlocal sees_all
+            secret = read_secret(headers, scope["path"], scope["query_string"])
+            sees_all = await self._free.sees_all(secret)
+            if sees_all:
+                return None
+            if name := found.listed_model:
+                body = one_model(surface.error_shape, await self._free.model(secret, name, surface.provider))
+            else:
+                body = listed_models(surface.error_shape, await self._free.models(secret, surface.provider))
+            return 200, [JSON_TYPE], msgspec.json.encode(body)
+
+        await self._answered(answer, surface.error_shape, send, head)
+        return not sees_all
+
     async def metrics(self, scope: Scope, send: Send, head: list[tuple[bytes, bytes]]) -> None:
         """`GET /metrics`, with a token if the deployment has set one."""
 
@@ -90,7 +111,7 @@ class FreeEdge:
 
     async def _answered(
         self,
-        answer: Callable[[], Awaitable[tuple[int, Headers, bytes]]],
+        answer: Callable[[], Awaitable[tuple[int, Headers, bytes] | None]],
         shape: str,
         send: Send,
         head: list[tuple[bytes, bytes]],

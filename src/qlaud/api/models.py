@@ -14,14 +14,16 @@ from qlaud.ports import Headers
 MODELS_SINCE_S = 1_700_000_000
 """Catalog entries have no birthday; SDKs want one."""
 SPEAKS_OPENAI = "openai"
+GOOGLE_METHODS = (
+    ("gemini_generate", ("generateContent", "streamGenerateContent", "countTokens")),
+    ("gemini_embed", ("embedContent", "batchEmbedContents")),
+    ("gemini_live", ("bidiGenerateContent",)),
+)
+"""What Google's clients may ask of a model that speaks a wire. Models of other wires are listed, and offer nothing."""
 
 
 def speaker_of(headers: Headers, path: str) -> str:
     """Whose shape is wanted, by its name in `wire.errors.SHAPES`."""
-    if path.startswith("/anthropic/"):
-        return "anthropic"
-    if path.startswith("/openai/"):
-        return SPEAKS_OPENAI
     if path.startswith("/v1beta/"):
         return "google"
     found = SPEAKS_OPENAI
@@ -38,13 +40,13 @@ def speaker_of(headers: Headers, path: str) -> str:
 
 
 def one_model(shape: str, model: Model) -> object:
-    """A single model."""
-    return ONE[shape](model)
+    """A single model. Shapes that no vendor's list has are OpenAI's."""
+    return ONE.get(shape, _openai)(model)
 
 
 def listed_models(shape: str, models: Sequence[Model]) -> object:
     """Every model, whole: there is no second page."""
-    listed = [ONE[shape](model) for model in models]
+    listed = [ONE.get(shape, _openai)(model) for model in models]
     match shape:
         case "anthropic":
             ends = (models[0].slug, models[-1].slug) if models else (None, None)
@@ -80,7 +82,8 @@ def _anthropic(model: Model) -> dict[str, object]:
 
 
 def _google(model: Model) -> dict[str, object]:
-    methods = ["embedContent"] if model.task == "embeddings" else ["generateContent", "streamGenerateContent"]
+    spoken = {wire for host in model.hosts for wire in host.wires}
+    methods = [method for wire, offered in GOOGLE_METHODS if wire in spoken for method in offered]
     limits: dict[str, object] = {}
     if model.context_window is not None:
         limits["inputTokenLimit"] = model.context_window
@@ -97,12 +100,13 @@ def _google(model: Model) -> dict[str, object]:
 
 
 def _elevenlabs(model: Model) -> dict[str, object]:
+    spoken = {wire for host in model.hosts for wire in host.wires}
     return {
         "model_id": model.slug,
         "name": model.display_name or model.slug,
         "description": model.description,
-        "can_do_text_to_speech": model.task == "tts",
-        "can_do_voice_conversion": False,
+        "can_do_text_to_speech": "elevenlabs_speech" in spoken,
+        "can_do_voice_conversion": "elevenlabs_voice_changer" in spoken,
         "languages": [],
     }
 

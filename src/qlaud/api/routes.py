@@ -99,6 +99,10 @@ class Gateway:
                     await self._inference.serve(found, scope, receive, send, head)
                 case "free" if found.surface.wire_name == COUNT_TOKENS:
                     await self._free.count_tokens(found, scope, receive, send, head)
+                case "free" if found.surface.lists_models and await self._free.listed(
+                    found, scope, send, head
+                ):
+                    pass
                 case "free":
                     await self._inference.pass_on(found, scope, receive, send, head)
         elif method == "GET" and is_models(path):

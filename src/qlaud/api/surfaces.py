@@ -50,6 +50,8 @@ class Surface(Struct, frozen=True, gc=False):
     upload: UploadKind = ""
     is_metered: bool = True
     """False: no rule says what the path costs."""
+    lists_models: bool = False
+    """Of what is free: the provider's models, or one of them."""
     about_job: AboutJob | None = None
     """The path names a `{job}`, and this is what is asked of it."""
     video_form: VideoForm = ""
@@ -75,6 +77,11 @@ class Found(Struct, frozen=True, gc=False):
     def model(self) -> str:
         """The model as far as the path decides it."""
         return self.values.get(MODEL, "") or self.surface.default_model
+
+    @property
+    def listed_model(self) -> str:
+        """The one that is asked for, where the path `lists_models`; empty for all of them."""
+        return self.values.get(MODEL, "") or self.values.get("name", "")
 
 
 NO_VALUES: Mapping[str, str] = {}
@@ -102,9 +109,9 @@ BASES = ("/v1", "/v1/v1", "")
 """A base URL with a `/v1` too many (Anthropic's SDK) or too few (OpenAI's) works as well."""
 COUNT_TOKENS = "count_tokens"
 AUDIO = frozenset(("openai_transcription", "openai_translation"))
-MODELS = frozenset(
-    ("/v1/models", "/v1beta/models", "/anthropic/v1/models", "/openai/v1/models", "/v1/v1/models", "/models")
-)
+MODELS = frozenset(("/v1/models", "/v1beta/models", "/v1/v1/models", "/models"))
+"""Our own lists, over all providers."""
+_LISTS_MODELS = re.compile(r".*/([a-z]+-)?models(/\{(model|name)\})?")
 REALTIME = ("/v1/realtime", "/realtime")
 METRICS = "/metrics"
 RULED = ("DELETE", "GET", "POST")
@@ -212,7 +219,7 @@ class Ways:
         path = prefix + rest
         if provider is None or method not in PASSED or not rest:
             return None
-        if is_models(path) and (prefix or method == "GET" or ":" not in path):
+        if is_models(path) and (method == "GET" or ":" not in path):
             return None  # ours; but Google's verbs stand behind a model's name
         rows = self._prefixed[provider.slug] if prefix else self._own
         if any((other, path) in self.fixed or _first(rows, other, rest, prefix) for other in RULED):
@@ -240,6 +247,7 @@ class Ways:
                 method=free.method,
                 provider=provider.slug,
                 pattern=pattern,
+                lists_models=free.method == "GET" and _LISTS_MODELS.fullmatch(free.path.text) is not None,
             )
             self._put(prefixed, f"/{provider.slug}", surface, pattern)
         for wire in provider.wires.values():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from qlaud.core.catalog import Model
-from qlaud.core.errors import ModelNotAllowed, ProviderNotConfigured
+from qlaud.core.errors import ModelNotAllowed, ModelNotFound, ProviderNotConfigured
 from qlaud.core.keys import Principal, allows, mode_of
 from qlaud.flows.answers import fault_error, provider_error
 from qlaud.flows.calls import Incoming, Route
@@ -48,10 +48,12 @@ class Free:
         self._principals = principals
 
     async def count_tokens(self, incoming: Incoming) -> FreeAnswer:
-        """The provider's own count, or an estimate that says so where it offers none."""
-        await self._principals.of(incoming.secret)
+        """The provider's own count, or an estimate that says so where it offers none. Raises ModelNotAllowed."""
+        credential = await self._principals.credential(incoming.secret)
         call = incoming.wire.read_call(incoming.asked)
         model = self._catalog.resolve(call.model)
+        if not allows(credential.allowed_models, model.slug):
+            raise ModelNotAllowed(model.slug)
         route = self._counting_route(incoming, model)
         if route is None:
             estimate = -(-call.demand.input_tokens // BYTES_PER_TOKEN)
@@ -75,20 +77,29 @@ class Free:
 
         return await self._asked(route, send, incoming)
 
-    async def models(self, secret: str) -> list[Model]:
-        """The models this key may call now, by slug."""
+    async def sees_all(self, secret: str) -> bool:
+        """Whether a provider's own list of models may be shown: not to test keys, nor to those for some models only."""
+        credential = await self._principals.credential(secret)
+        return credential.principal.mode != "test" and credential.allowed_models is None
+
+    async def models(self, secret: str, provider: str = "") -> list[Model]:
+        """The models this key may call now, by slug; those of one provider if it is named."""
         credential = await self._principals.credential(secret)
         usable = [
             model
             for model in self._catalog.models
-            if self._available(model, credential.principal) and allows(credential.allowed_models, model.slug)
+            if self._available(model, credential.principal)
+            and allows(credential.allowed_models, model.slug)
+            and _is_at(model, provider)
         ]
         return sorted(usable, key=lambda model: model.slug)
 
-    async def model(self, secret: str, name: str) -> Model:
+    async def model(self, secret: str, name: str, provider: str = "") -> Model:
         """One of them, by slug or alias. Raises ModelNotFound, ModelNotAllowed."""
         credential = await self._principals.credential(secret)
         model = self._catalog.resolve(name)
+        if not _is_at(model, provider):
+            raise ModelNotFound(name, self._catalog.nearest(name))
         if not allows(credential.allowed_models, model.slug):
             raise ModelNotAllowed(model.slug)
         return model
@@ -131,3 +142,7 @@ class Free:
             to_client(response.headers, drop=frozenset((b"content-encoding", b"content-length"))),
             body,
         )
+
+
+def _is_at(model: Model, provider: str) -> bool:
+    return not provider or any(host.provider == provider for host in model.hosts)

@@ -6,7 +6,7 @@ asked is in the providers' files (`[free]`); the contract opens only what shows 
 
 from collections.abc import Awaitable
 
-from qlaud.core.catalog import Host
+from qlaud.core.catalog import Host, Model
 from qlaud.core.errors import ModelNotFound, NotFound, ProviderNotConfigured
 from qlaud.core.paths import MODEL
 from qlaud.flows.answers import fault_error, provider_error
@@ -30,11 +30,15 @@ class Passing:
         self._principals = principals
 
     async def pass_on(self, incoming: Incoming, relay: Relay) -> None:
-        """Ask the provider the path names. Raises what keeps it from being asked, or the provider's refusal."""
+        """Ask the provider the path names. Raises what keeps it from being asked (ModelNotAllowed too), or the
+        provider's refusal."""
         principal = await self._principals.of(incoming.secret)
         if principal.mode == "test":
             raise NotFound(NOT_SIMULATED)
-        route = self._route(incoming)
+        model = self._named(incoming)
+        if model is not None:
+            await self._principals.check_models(incoming.secret, (model.slug,))
+        route = self._route(incoming, model)
         if not route.provider.configured:
             raise ProviderNotConfigured(route.provider.display_name, route.provider.key_variable)
         asked = incoming.asked
@@ -78,14 +82,19 @@ class Passing:
             await relay.write(chunk)
         await relay.end()
 
-    def _route(self, incoming: Incoming) -> Route:
-        provider = self._directory.registry.provider(incoming.provider)
+    def _named(self, incoming: Incoming) -> Model | None:
+        """The model in the path, where the catalog knows it or not; None on a path that names none."""
         name = incoming.asked.model
-        host = Host(provider.slug, name, ())
-        if name and incoming.pattern is not None and MODEL in incoming.pattern.names:
-            try:
-                hosts = self._directory.catalog.resolve(name).hosts
-            except ModelNotFound:
-                hosts = ()
-            host = next((one for one in hosts if one.provider == provider.slug), host)
-        return self._directory.route(host, 0)
+        if not name or incoming.pattern is None or MODEL not in incoming.pattern.names:
+            return None
+        try:
+            return self._directory.catalog.resolve(name)
+        except ModelNotFound:
+            return Model(name, (Host(incoming.provider, name, ()),))
+
+    def _route(self, incoming: Incoming, model: Model | None) -> Route:
+        own = Host(incoming.provider, incoming.asked.model, ())
+        hosts = model.hosts if model is not None else ()
+        return self._directory.route(
+            next((one for one in hosts if one.provider == incoming.provider), own), 0
+        )

@@ -24,8 +24,6 @@ ALL = [TEXT, EAR, VOICE]
         (((b"authorization", b"token K"),), "/v1/models", "deepgram"),
         (((b"x-goog-api-key", b"K"),), "/v1/models", "google"),
         ((), "/v1beta/models", "google"),
-        ((), "/anthropic/v1/models", "anthropic"),
-        (((b"anthropic-version", b"1"),), "/openai/v1/models", "openai"),
     ],
 )
 def test_the_sdk_is_told_by_what_it_sends(
@@ -61,10 +59,24 @@ def test_google_gets_names_with_their_limits() -> None:
     assert one_model("google", TEXT) == first
 
 
+def test_google_is_told_what_its_clients_may_ask_of_a_model() -> None:
+    wires = ("gemini_generate", "gemini_embed", "openai_chat")
+    methods = [
+        listed_models("google", [Model("m", (Host("p", "m", (wire,)),))])["models"][0]  # type: ignore[index]
+        for wire in wires
+    ]
+    assert [row["supportedGenerationMethods"] for row in methods] == [
+        ["generateContent", "streamGenerateContent", "countTokens"],
+        ["embedContent", "batchEmbedContents"],
+        [],
+    ]
+
+
 def test_elevenlabs_gets_a_bare_array() -> None:
-    listed: Any = listed_models("elevenlabs", ALL)
+    own = Model("eleven-1", (Host("p", "eleven-1", ("elevenlabs_speech",)),), task="tts")
+    listed: Any = listed_models("elevenlabs", [*ALL, own])
     assert [(row["model_id"], row["can_do_text_to_speech"]) for row in listed] == [
-        ("m-1", False), ("ear-1", False), ("voice-1", True)
+        ("m-1", False), ("ear-1", False), ("voice-1", False), ("eleven-1", True)
     ]  # fmt: skip
 
 
