@@ -100,3 +100,28 @@ def test_the_catalog_needs_no_key_and_every_model_has_a_host(gateway: Gateway) -
     assert shown["markup_multiplier"] == 1
     everything = httpx.get(f"{gateway.origin}/v1/catalog?all=1", trust_env=False).json()
     assert len(everything["models"]) >= len(shown["models"])
+
+
+@pytest.mark.parametrize("called", [None, "text/plain", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize("path", ["/v1/messages", "/anthropic/v1/messages", "/v1/messages/count_tokens"])
+def test_a_body_of_json_is_called_so_upstream_whatever_its_caller_called_it(
+    gateway: Gateway, key: MintedKey, anthropic_provider: FakeProvider, path: str, called: str | None
+) -> None:
+    body = json.dumps({"model": MODEL, "max_tokens": 20, "messages": []}).encode()
+    headers = {"x-api-key": key.secret, **({} if called is None else {"content-type": called})}
+    answer = httpx.post(gateway.origin + path, content=body, headers=headers, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    assert anthropic_provider.last.header("content-type") == ["application/json"]
+    assert anthropic_provider.last.body == body
+
+
+def test_a_page_on_another_origin_is_the_gateways_business_alone(
+    gateway: Gateway, key: MintedKey, anthropic_provider: FakeProvider
+) -> None:
+    body = {"model": MODEL, "max_tokens": 20, "messages": []}
+    page = {"origin": "https://app.example", "referer": "https://app.example/chat", "sec-fetch-mode": "cors"}
+    headers = {"x-api-key": key.secret, "cf-ipcountry": "NZ", **page}
+    answer = httpx.post(f"{gateway.origin}/v1/messages", json=body, headers=headers, trust_env=False)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
+    sent = {name.lower() for name, _ in anthropic_provider.last.headers}
+    assert sent.isdisjoint((*page, "cf-ipcountry"))

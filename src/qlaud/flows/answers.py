@@ -79,7 +79,8 @@ def refusal_of(
     if refuses_us(status, body):
         return ProviderAuthFailed(provider.display_name)
     if status < 400:  # never followed, never relayed: it would lead the caller's key elsewhere
-        reason = f"it answered with a redirect (status {status}); the operator must check its base URL"
+        what = "with a redirect" if status >= 300 else "as if it had no WebSocket there"
+        reason = f"it answered {what} (status {status}); the operator must check its base URL"
         return ProviderUnreachable(provider.display_name, reason)
     message = sentence or f"{provider.display_name} answered with status {status}"
     return ProviderRefused(status, message, retry_after=_bounded_wait(headers))

@@ -15,7 +15,7 @@ from qlaud.flows.answers import fault_error, provider_error
 from qlaud.flows.calls import Incoming, Route
 from qlaud.flows.decoding import decoder_for
 from qlaud.flows.directory import SIMULATOR, Directory
-from qlaud.flows.headers import to_client, to_upstream, to_upstream_query
+from qlaud.flows.headers import as_json, to_client, to_upstream, to_upstream_query
 from qlaud.flows.keyring import ask_in_turn, refuses_us
 from qlaud.flows.principals import Principals
 from qlaud.ports import Headers, UpstreamFault, UpstreamRequest, UpstreamResponse
@@ -64,13 +64,15 @@ class Free:
         changes = Changes(model=None if name == call.model else name)
         body = incoming.wire.rewrite(incoming.asked.body, call, changes)
 
+        headers = as_json(incoming.headers)
+
         def send(key: int) -> Awaitable[UpstreamResponse]:
             credential = (*route.provider.extra_headers, *route.provider.auth_headers(key))
             request = UpstreamRequest(
                 method="POST",
                 origin=route.provider.origin,
                 target=route.provider.target(COUNT_TOKENS) + (b"?" + query if query else b""),
-                headers=to_upstream(incoming.headers, stream=True, extra=credential),
+                headers=to_upstream(headers, stream=True, extra=credential),
                 body=body,
             )
             return route.upstream.send(request)

@@ -25,7 +25,23 @@ HOP_BY_HOP = frozenset(
 CREDENTIALS = frozenset(
     (b"authorization", b"x-api-key", b"api-key", b"xi-api-key", b"x-goog-api-key", b"cookie")
 )
-FORWARDING = frozenset((b"forwarded", b"via", b"x-real-ip", b"cf-connecting-ip", b"true-client-ip"))
+FORWARDING = frozenset(
+    (
+        b"forwarded",
+        b"via",
+        b"cdn-loop",
+        b"x-real-ip",
+        b"x-client-ip",
+        b"x-cluster-client-ip",
+        b"x-original-forwarded-for",
+        b"true-client-ip",
+        b"fastly-client-ip",
+        b"x-azure-clientip",
+        b"x-amzn-trace-id",
+    )
+)
+BROWSER = frozenset((b"origin", b"referer"))
+"""About the page that calls us. CORS is between it and us; Anthropic refuses calls that have an origin."""
 TENANCY = frozenset(
     (
         b"openai-organization",
@@ -49,14 +65,25 @@ OURS = frozenset(
     )
 )
 
-NOT_SENT = HOP_BY_HOP | CREDENTIALS | FORWARDING | TENANCY | MASKS | OURS
-NOT_SENT_PREFIXES = (b"x-forwarded-", b"x-qlaud-")
+NOT_SENT = HOP_BY_HOP | CREDENTIALS | FORWARDING | BROWSER | TENANCY | MASKS | OURS
+NOT_SENT_PREFIXES = (b"x-forwarded-", b"x-qlaud-", b"cf-", b"fly-", b"x-envoy-", b"sec-fetch-")
 NOT_RETURNED = (
     HOP_BY_HOP
     | TENANCY
     | frozenset((b"set-cookie", b"x-request-id", b"request-id", b"alt-svc", b"strict-transport-security"))
+    | frozenset((b"current-concurrent-requests", b"maximum-concurrent-requests"))  # rate limits at ElevenLabs
 )
-NOT_RETURNED_PREFIXES = (b"anthropic-ratelimit-", b"x-ratelimit-", b"access-control-", b"cf-", b"x-qlaud-")
+NOT_RETURNED_PREFIXES = (
+    b"anthropic-ratelimit-",
+    b"x-ratelimit",
+    b"x-rate-limit",
+    b"ratelimit",
+    b"access-control-",
+    b"cf-",
+    b"x-qlaud-",
+)
+CONNECTION = (b"keep-alive", b"close", b"upgrade")
+JSON_TYPE = (b"content-type", b"application/json")
 
 SECRET_PREFIX = b"qlk_"
 """Every key of ours begins with it."""
@@ -70,11 +97,23 @@ def to_upstream(headers: Headers, *, stream: bool, extra: Headers) -> list[tuple
     Of the caller's `accept-encoding` stays what the tap can read; a stream is asked for unencoded.
     """
     sent = [pair for pair in headers if _is_sent(pair[0])]
+    for name, value in headers:
+        if name == b"connection" and value.lower() not in CONNECTION:
+            named = {part.strip().lower() for part in value.split(b",")}
+            sent = [pair for pair in sent if pair[0] not in named]
     for name, value in extra:
         if name in NOT_SENT or first(headers, (name,)) is None:
             sent.append((name, value))
     sent.append((b"accept-encoding", b"identity" if stream else _readable(headers)))
     return sent
+
+
+def as_json(headers: Headers) -> Headers:
+    """The headers of a body that is JSON, whatever its caller called it: providers go by what it is called."""
+    for name, value in headers:
+        if name == b"content-type" and b"json" in value.lower():
+            return headers
+    return [*(pair for pair in headers if pair[0] != b"content-type"), JSON_TYPE]
 
 
 def to_upstream_query(query: bytes) -> bytes:

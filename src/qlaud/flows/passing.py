@@ -13,7 +13,7 @@ from qlaud.flows.answers import fault_error, provider_error
 from qlaud.flows.calls import Incoming, Relay, Route
 from qlaud.flows.decoding import decoder_for
 from qlaud.flows.directory import NOT_SIMULATED, Directory
-from qlaud.flows.headers import to_client, to_upstream
+from qlaud.flows.headers import as_json, to_client, to_upstream
 from qlaud.flows.keyring import ask_in_turn
 from qlaud.flows.principals import Principals
 from qlaud.flows.reach import target
@@ -48,13 +48,15 @@ class Passing:
         changes = Changes(model=None if name == asked.model else name)
         body = incoming.wire.rewrite(asked.body, call, changes) or None
 
+        headers = as_json(incoming.headers) if body is not None else incoming.headers
+
         def send(key: int) -> Awaitable[UpstreamResponse]:
             credential = (*route.provider.extra_headers, *route.provider.auth_headers(key))
             request = UpstreamRequest(
                 method=incoming.method,
                 origin=route.provider.origin,
                 target=target(incoming, route, asked=asked.model, name=name),
-                headers=to_upstream(incoming.headers, stream=False, extra=credential),
+                headers=to_upstream(headers, stream=False, extra=credential),
                 body=body,
             )
             return route.upstream.send(request)

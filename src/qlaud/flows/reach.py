@@ -16,7 +16,7 @@ from qlaud.core.paths import MODEL
 from qlaud.core.usage import Nothing
 from qlaud.flows.bounds import is_loose
 from qlaud.flows.calls import Incoming, Prepared, Route
-from qlaud.flows.headers import to_upstream, to_upstream_query, with_model
+from qlaud.flows.headers import as_json, to_upstream, to_upstream_query, with_model
 from qlaud.flows.keyring import ask_in_turn
 from qlaud.flows.read_answer import ReadAnswer, read_answer
 from qlaud.ports import UpstreamFault, UpstreamRequest, UpstreamResponse
@@ -90,12 +90,13 @@ def request_for(prepared: Prepared, route: Route, hold: Hold, *, key: int = 0) -
     else:
         body = incoming.wire.rewrite(incoming.asked.body, call, changes(prepared, route, hold)) or None
         length = None
+    headers = as_json(incoming.headers) if upload is None and body is not None else incoming.headers
     return UpstreamRequest(
         method=incoming.method,
         origin=provider.origin,
         target=target(incoming, route, asked=call.model, name=name),
         headers=to_upstream(
-            incoming.headers,
+            headers,
             stream=call.stream,
             extra=(*provider.extra_headers, *provider.auth_headers(key, wire=incoming.wire_name)),
         ),

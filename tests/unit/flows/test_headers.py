@@ -2,7 +2,7 @@
 
 import pytest
 
-from qlaud.flows.headers import to_client, to_upstream, to_upstream_query
+from qlaud.flows.headers import as_json, to_client, to_upstream, to_upstream_query
 
 KEY = b"qlk_live_" + b"0" * 64
 
@@ -31,11 +31,37 @@ def test_a_default_of_the_provider_yields_to_what_the_caller_sent() -> None:
     [
         b"x-forwarded-for", b"forwarded", b"via", b"x-real-ip", b"openai-organization", b"openai-project",
         b"anthropic-workspace-id", b"connection", b"transfer-encoding", b"content-length", b"host", b"expect",
-        b"x-qlaud-anything", b"idempotency-key", b"proxy-authorization",
+        b"x-qlaud-anything", b"idempotency-key", b"proxy-authorization", b"x-client-ip", b"cf-connecting-ip",
+        b"cf-ipcountry", b"x-cluster-client-ip", b"cdn-loop", b"fly-client-ip", b"origin", b"referer",
+        b"sec-fetch-site",
     ],
 )  # fmt: skip
 def test_who_the_caller_came_through_and_how_goes_nowhere(name: bytes) -> None:
     assert name not in dict(to_upstream([(name, b"1")], stream=False, extra=[]))
+
+
+def test_what_the_connection_names_is_for_one_hop() -> None:
+    given = [(b"connection", b"X-Hop , close"), (b"x-hop", b"1"), (b"x-odd", b"2")]
+    assert (b"x-hop", b"1") not in to_upstream(given, stream=False, extra=[])
+    assert (b"x-odd", b"2") in to_upstream(given, stream=False, extra=[])
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ([], [b"application/json"]),
+        ([b"application/x-www-form-urlencoded"], [b"application/json"]),
+        ([b"text/plain"], [b"application/json"]),
+        ([b"application/json; charset=utf-8"], [b"application/json; charset=utf-8"]),
+        ([b"Application/JSON"], [b"Application/JSON"]),
+        ([b"application/vnd.api+json"], [b"application/vnd.api+json"]),
+    ],
+)
+def test_json_is_called_json(given: list[bytes], sent: list[bytes]) -> None:
+    headers = [(b"x-odd", b"1"), *((b"content-type", value) for value in given)]
+    made = as_json(headers)
+    assert [value for name, value in made if name == b"content-type"] == sent
+    assert (b"x-odd", b"1") in made
 
 
 def test_what_is_the_callers_own_business_passes_untouched() -> None:
@@ -65,7 +91,8 @@ def test_only_encodings_the_tap_can_read_are_asked_for(
     [
         b"set-cookie", b"openai-organization", b"anthropic-organization-id", b"anthropic-ratelimit-tokens-remaining",
         b"x-ratelimit-remaining-requests", b"cf-ray", b"access-control-allow-origin", b"request-id",
-        b"transfer-encoding", b"x-qlaud-cost-micros", b"strict-transport-security",
+        b"transfer-encoding", b"x-qlaud-cost-micros", b"strict-transport-security", b"ratelimit",
+        b"ratelimit-remaining", b"x-rate-limit-reset", b"x-ratelimitbysize-limit", b"maximum-concurrent-requests",
     ],
 )  # fmt: skip
 def test_nothing_of_the_operators_account_comes_back(name: bytes) -> None:
