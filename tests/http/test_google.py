@@ -376,7 +376,7 @@ def test_counting_tokens_is_free_and_knows_aliases(gateway: Gateway, google_prov
     [
         ("POST", "/google/v1beta/cachedContents"),
         ("GET", "/google/v1beta/files"),
-        ("GET", "/google/v1beta/models/veo-3.1/operations/abc"),
+        ("GET", "/google/v1beta/models/gemini-3.5-flash/operations"),
         ("POST", "/google/v1beta/models/gemini-3.5-flash:batchGenerateContent"),
         ("POST", "/google/v1beta/tunedModels/mine:generateContent"),
         ("GET", "/google/v1/interactions/v1_a"),

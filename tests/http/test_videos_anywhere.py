@@ -1,4 +1,4 @@
-"""Videos of xAI, Qwen and MiniMax on the common paths: asked for in their words, shown in the caller's."""
+"""Videos of xAI, Qwen, MiniMax and Google on the common paths: asked for in their words, shown in the caller's."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.support import fake_videos as fake
+from tests.support.fake_google import serve_google
 from tests.support.fake_minimax import serve_minimax
 from tests.support.fake_provider import FakeProvider
 from tests.support.fake_qwen import serve_qwen
@@ -14,7 +15,7 @@ from tests.support.fake_xai import serve_xai
 from tests.support.gateway import Gateway, MintedKey, base_url_at, gateway_process, until
 from tests.support.postgres import Databases
 
-SERVED = {"xai": serve_xai, "qwen": serve_qwen, "minimax": serve_minimax}
+SERVED = {"xai": serve_xai, "qwen": serve_qwen, "minimax": serve_minimax, "google": serve_google}
 PROMPT = f"A pixel, {fake.KEPT_HERE}"
 ASKED = {"prompt": PROMPT, "seconds": "6", "size": "1280x720"}
 SENT: dict[str, dict[str, Any]] = {
@@ -37,10 +38,14 @@ SENT: dict[str, dict[str, Any]] = {
         "resolution": "768P",
         "ratio": "16:9",
     },
+    "google": {
+        "instances": [{"prompt": PROMPT}],
+        "parameters": {"durationSeconds": 6, "resolution": "720p", "aspectRatio": "16:9"},
+    },
 }
 """What each provider is asked for `ASKED`."""
-COSTS = {"xai": fake.XAI_COST_MICROS, "qwen": 6 * 82_513, "minimax": 6 * 80_000}
-HELD = {"xai": 6 * 70_000, "qwen": 6 * 82_513, "minimax": 6 * 80_000}
+COSTS = {"xai": fake.XAI_COST_MICROS, "qwen": 6 * 82_513, "minimax": 6 * 80_000, "google": 6 * 100_000}
+HELD = {"xai": 6 * 70_000, "qwen": 6 * 82_513, "minimax": 6 * 80_000, "google": 6 * 100_000}
 everywhere = pytest.mark.parametrize("slug", SERVED)
 
 

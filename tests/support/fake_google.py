@@ -25,6 +25,7 @@ from tests.support.fake_provider import (
     answer_json,
     serve_provider,
 )
+from tests.support.fake_videos import Films
 from tests.support.gateway import OPERATOR_KEYS
 
 MODEL, EMBEDDER = "gemini-3.5-flash", "gemini-embedding-2"
@@ -85,7 +86,13 @@ PATH = re.compile(r"/(v1|v1beta|v1alpha)/models/([^/]+):(\w+)")
 @contextmanager
 def serve_google() -> Generator[FakeProvider]:
     """A fake Gemini API that takes the operator's key alone."""
-    with serve_provider(_refuse, _respond) as provider:
+    films = Films()
+
+    def respond(call: Call) -> Answer:
+        film = films.respond("google", call)
+        return _respond(call) if film is None else film
+
+    with serve_provider(_refuse, respond) as provider:
         yield provider
 
 

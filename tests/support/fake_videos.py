@@ -1,8 +1,8 @@
-"""Videos as four providers make them: a call begins a job, its record says when it is done and what is billed.
+"""Videos as five providers make them: a call begins a job, its record says when it is done and what is billed.
 
 The first look at a record finds the job running, the second finds it done, unless the test says otherwise. The costs
 are worked out by hand: sora-2 at 100000 micros a second; grok-imagine-video by xAI's own word; wan3.0-video at 82513
-a second of 720p; MiniMax-H3 at 80000 a second of 768p.
+a second of 720p; MiniMax-H3 at 80000 a second of 768p; veo-3.1-fast at 100000 a second of 720p.
 """
 
 import json
@@ -16,6 +16,10 @@ from tests.support.fake_provider import Answer, Call, answer_json
 FILM = b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 4
 URL = "https://example.com/film.mp4"
 FILM_PATH = "/film.mp4"
+LOCKED_PATH, BEHIND_PATH = "/v1beta/files/f1:download", "/download/v1beta/files/f1:download"
+"""Where Google keeps a film: for the key of the account alone, at an address that leads to another."""
+FILTERED = "one film of these is filtered out"
+"""In a prompt."""
 KEPT_HERE = "kept at the provider"
 """In a prompt: the film can be fetched from the fake itself."""
 PICTURES, PAINTER = "/api/v1/services/aigc/text2image/image-synthesis", "qwen-image-3.0"
@@ -26,6 +30,7 @@ MODELS = {
     "xai": "grok-imagine-video",
     "qwen": "wan3.0-video",
     "minimax": "MiniMax-H3",
+    "google": "veo-3.1-fast-generate-001",
 }
 OPENAI_COST_MICROS = 800_000
 """8 seconds x 100000."""
@@ -35,6 +40,8 @@ QWEN_COST_MICROS = 412_565
 """5 seconds x 82513."""
 MINIMAX_COST_MICROS = 480_000
 """6 seconds x 80000."""
+GOOGLE_COST_MICROS = 600_000
+"""6 seconds x 100000."""
 PICTURES_COST_MICROS = 60_000
 """2 pictures x 30000."""
 
@@ -54,14 +61,17 @@ class Films:
     def respond(self, slug: str, call: Call) -> Answer | None:
         """The answer to a call about videos, None for any other."""
         begins, path, write = ROUTES[slug]
-        if call.path == FILM_PATH:
+        if call.path in (FILM_PATH, BEHIND_PATH):
             return Answer([FILM], content_type="video/mp4")
+        if call.path == LOCKED_PATH:
+            return Answer([], status=302, headers=(("location", f"{BEHIND_PATH}?alt=media"),))
         if call.method == "POST" and call.path in (begins, PICTURES):
             self._made += 1
             job = f"{slug}-job-{self._made}"
             self._asked[job] = _asked(call)
             if KEPT_HERE.encode() in call.body:
-                self._asked[job]["url"] = f"http://{call.header('host')[0]}{FILM_PATH}"
+                kept = LOCKED_PATH + "?alt=media" if slug == "google" else FILM_PATH
+                self._asked[job]["url"] = f"http://{call.header('host')[0]}{kept}"
             return answer_json(write(job, "queued", self._asked[job]))
         before, _, after = path.partition("{job}")
         if call.method == "POST" and call.path.endswith("/remix"):
@@ -164,10 +174,31 @@ def _minimax(job: str, state: str, asked: Any) -> dict[str, Any]:
     return {"task": task, "base_resp": fine}
 
 
+OPERATION = "/v1beta/models/veo-3.1-fast-generate-001/operations/{job}"
+
+
+def _google(job: str, state: str, asked: Any) -> dict[str, Any]:
+    operation: dict[str, Any] = {"name": OPERATION.removeprefix("/v1beta/").format(job=job)}
+    if state in ("queued", "running"):
+        return operation
+    if state == "failed":
+        return {**operation, "done": True, "error": {"code": 3, "message": "as scripted"}}
+    kind = "type.googleapis.com/google.ai.generativelanguage.v1beta.PredictLongRunningResponse"
+    films = asked["parameters"].get("sampleCount", 1)
+    made: dict[str, Any] = {}
+    if FILTERED in asked["instances"][0]["prompt"]:
+        films -= 1
+        made = {"raiMediaFilteredCount": 1, "raiMediaFilteredReasons": ["as scripted"]}
+    if films:
+        made["generatedSamples"] = [{"video": {"uri": asked.get("url", URL)}}] * films
+    return {**operation, "done": True, "response": {"@type": kind, "generateVideoResponse": made}}
+
+
 ROUTES: dict[str, tuple[str, str, Callable[[str, str, Any], dict[str, Any]]]] = {
     "openai": ("/v1/videos", "/v1/videos/{job}", _openai),
     "xai": ("/v1/videos/generations", "/v1/videos/{job}", _xai),
     "qwen": ("/api/v1/services/aigc/video-generation/video-synthesis", "/api/v1/tasks/{job}", _qwen),
     "minimax": ("/v2/video_generation", "/v2/query/video_generation/{job}", _minimax),
+    "google": ("/v1beta/models/veo-3.1-fast-generate-001:predictLongRunning", OPERATION, _google),
 }
 """Where a job begins, where its record is, and how both are answered."""

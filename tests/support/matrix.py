@@ -39,7 +39,7 @@ MODALITIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("openai_transcription", "openai_translation"), ("transcription",)),
     **dict.fromkeys(("elevenlabs_transcription", "deepgram_listen"), ("transcription",)),
     **dict.fromkeys(("mistral_transcription", "xai_transcription"), ("transcription",)),
-    **dict.fromkeys(("openai_video", "xai_video", "qwen_video", "minimax_video"), ("video",)),
+    **dict.fromkeys(("openai_video", "xai_video", "qwen_video", "minimax_video", "gemini_video"), ("video",)),
     "anthropic_batches": ("batches",),
     "mistral_ocr": ("ocr",),
     "minimax_music": ("music",),

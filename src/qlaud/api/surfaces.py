@@ -23,7 +23,7 @@ from qlaud.wire.passthrough import PassthroughWire
 from qlaud.wire.shelf import COMMON_PATHS, WIRES
 from qlaud.wire.types import Wire
 
-AboutJob = JobVerb | Literal["content"]
+AboutJob = JobVerb
 """What is asked of `{job}`."""
 VideoForm = Literal["", "openai", "small"]
 """On the common paths of videos: whose shape answers have. Empty on a provider's own paths."""

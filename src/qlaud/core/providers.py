@@ -67,8 +67,9 @@ class Wire:
         return (*self.paths, *self.stream_paths)
 
 
-JobVerb = Literal["record", "again", "other"]
-"""Reads the job's record; begins another job like it; anything else about it, which costs nothing."""
+JobVerb = Literal["record", "content", "again", "other"]
+"""Reads the job's record; fetches what it made, wherever that is; begins another job like it; anything else about it,
+which costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class JobPaths:
     """What may be asked of a job."""
 
     record: PathPattern
-    """Where what it costs is read, and whether it has ended."""
+    """Where what it costs is read, and whether it has ended. May name the job's `{model}` too."""
     others: tuple[JobPath, ...] = ()
 
     @property

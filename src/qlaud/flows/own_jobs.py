@@ -5,7 +5,7 @@ its owner compared, before the provider is asked. A look settles what has ended,
 """
 
 from contextlib import suppress
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from msgspec import Struct
 
@@ -20,9 +20,10 @@ from qlaud.flows.headers import to_client, to_upstream_query
 from qlaud.flows.jobs import Jobs
 from qlaud.flows.owned import Owned, has_jobs
 from qlaud.flows.principals import Principals
-from qlaud.flows.records import RECORD_LIMIT_BYTES, Looked, Records, whole
+from qlaud.flows.records import RECORD_LIMIT_BYTES, Looked, Records, record_path, whole
 from qlaud.ports import Clock, Headers, JobStore, UpstreamFault, UpstreamResponse
 from qlaud.wire.shelf import VIDEOS, WIRES
+from qlaud.wire.videos import VideoState
 
 NO_JOB = "no such job of this key"
 NOT_READY = "there is nothing to fetch: the video is not made yet, or could not be made"
@@ -158,9 +159,10 @@ class OwnJobs:
         if not state.url:
             await self.pass_on(job, incoming, relay, target=f"{self.target(job)}/content")
             return
+        url = _film(state, incoming.asked.query)
         try:
             wishes = [pair for pair in incoming.headers if pair[0] in FOR_FILMS]
-            async with self._records.fetched(job, state.url, wishes) as response:
+            async with self._records.fetched(job.provider, url, wishes) as response:
                 await self._relayed(job, response, relay)
         except UpstreamFault as fault:
             raise fault_error(self._route(job), fault) from fault
@@ -170,7 +172,7 @@ class OwnJobs:
         provider = self._provider(job)
         jobs = provider.wires[job.wire].jobs
         assert jobs is not None, "the registry gives every wire of jobs its paths"
-        return provider.base_path + jobs.record.filled({"job": quote(job.upstream_id, safe="")})
+        return provider.base_path + record_path(jobs, job.upstream_id, _model(job))
 
     def again(self, job: Job) -> bytes:
         """The raw path that begins another job like this one, as the vendor knows it. Raises BadRequest."""
@@ -205,8 +207,21 @@ class OwnJobs:
         return provider
 
     def _route(self, job: Job | Kept) -> Route:
-        model = job.terms.upstream_model if isinstance(job, Job) else ""
-        return self._directory.route(Host(self._provider(job).slug, model, ()), 0)
+        return self._directory.route(Host(self._provider(job).slug, _model(job), ()), 0)
+
+
+def _model(job: Job | Kept) -> str:
+    """As the provider knows it."""
+    return job.terms.upstream_model if isinstance(job, Job) else ""
+
+
+def _film(state: VideoState, query: bytes) -> str:
+    """The address of one of the films that a job made: the first, unless the caller asks for a further `sample`."""
+    wanted = dict(parse_qsl(query.decode("latin-1"))).get("sample", "0")
+    films = (state.url, *state.further)
+    if not (wanted.isascii() and wanted.isdigit() and len(wanted) < 4 and int(wanted) < len(films)):
+        raise NotFound(NOT_READY)
+    return films[int(wanted)]
 
 
 def _without_token(query: bytes) -> bytes:

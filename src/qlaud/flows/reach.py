@@ -132,6 +132,7 @@ def target(incoming: Incoming, route: Route, *, asked: str, name: str) -> bytes:
         path = route.provider.moved(path)
     else:
         path = route.provider.target(incoming.wire_name, stream=incoming.asked.stream)
+        path = path.replace(b"{model}", quote(name, safe="/:").encode())
     return path + b"?" + query if query else path
 
 

@@ -5,12 +5,13 @@ Used by whoever follows a job, and by callers who ask for their own. Nothing her
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from msgspec import Struct
 
 from qlaud.core.jobs import Job
-from qlaud.core.providers import Provider
+from qlaud.core.paths import MODEL
+from qlaud.core.providers import JobPaths, Provider
 from qlaud.flows.decoding import decoder_for
 from qlaud.flows.directory import Directory
 from qlaud.flows.headers import to_upstream
@@ -24,6 +25,9 @@ RECORD_LIMIT_BYTES = 16 * 1_048_576
 LINE_LIMIT_BYTES = 16 * 1_048_576
 """A line is one answer of a model; nothing it may cost stands beyond this."""
 UNKNOWN = frozenset((404, 410))
+MOVED = frozenset((301, 302, 303, 307, 308))
+MOST_HOPS = 4
+"""Addresses that are asked one after the other, each named by the one before."""
 
 
 class Looked(Struct, frozen=True, gc=False):
@@ -50,7 +54,7 @@ class Records:
         provider, rule = self._known(job)
         jobs = provider.wires[job.wire].jobs
         assert jobs is not None, "the registry gives every wire of jobs its paths"
-        path = jobs.record.filled({"job": quote(job.upstream_id, safe="")})
+        path = record_path(jobs, job.upstream_id, job.terms.upstream_model)
         async with self.opened(provider, provider.base_path + path, headers=headers) as response:
             body = await whole(response, RECORD_LIMIT_BYTES)
         if response.status in UNKNOWN:
@@ -123,18 +127,39 @@ class Records:
                 response.close()
 
     @asynccontextmanager
-    async def fetched(self, job: Job, url: str, headers: Headers) -> AsyncGenerator[UpstreamResponse]:
-        """What a record says is at `url`, asked for without any key. Raises UpstreamFault."""
-        parts, provider = urlsplit(url), self.provider(job.provider)
-        origin = f"{parts.scheme}://{parts.netloc}"
-        if parts.scheme != "https" and (provider is None or origin != provider.origin):
+    async def fetched(self, slug: str, url: str, headers: Headers) -> AsyncGenerator[UpstreamResponse]:
+        """What a record of that provider says is at `url`, or where that leads to. Raises UpstreamFault.
+
+        The operator's key is sent to the provider itself, as long as nobody else has named the address.
+        """
+        provider = self.provider(slug)
+        for _ in range(MOST_HOPS):
+            at, target = _parted(url)
+            if provider is not None and at != provider.origin:
+                provider = None
+            async with self._at(provider, at, target, headers=headers) as response:
+                onward = _onward(response, url)
+                if not onward:
+                    yield response
+                    return
+            url = onward
+        raise UpstreamFault("the address that the record names leads in circles")
+
+    @asynccontextmanager
+    async def _at(
+        self, provider: Provider | None, origin: str, target: str, *, headers: Headers
+    ) -> AsyncGenerator[UpstreamResponse]:
+        if provider is not None:
+            async with self.opened(provider, target, headers=headers) as response:
+                yield response
+            return
+        if not origin.startswith("https://"):
             raise UpstreamFault("the record names an address that is not https")
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         response = await self._directory.outlets.http.send(
             UpstreamRequest(
                 method="GET",
                 origin=origin,
-                target=target.encode("ascii", "ignore"),
+                target=target.encode("ascii"),
                 headers=to_upstream(headers, stream=True, extra=()),
             )
         )
@@ -142,6 +167,32 @@ class Records:
             yield response
         finally:
             response.close()
+
+
+def record_path(jobs: JobPaths, upstream_id: str, model: str) -> str:
+    """The raw path of a job's record, below the provider's base path."""
+    return jobs.record.filled({"job": quote(upstream_id, safe=""), MODEL: quote(model, safe="")})
+
+
+def _parted(url: str) -> tuple[str, str]:
+    """Origin and target of an address. Raises UpstreamFault for one that cannot be asked."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise UpstreamFault("the record names an address that cannot be read") from None
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return f"{parts.scheme}://{parts.netloc}", target.encode("ascii", "ignore").decode()
+
+
+def _onward(response: UpstreamResponse, url: str) -> str:
+    """Where an answer sends the caller, "" where it is itself what was asked for. Raises UpstreamFault."""
+    if response.status not in MOVED:
+        return ""
+    told = next((value.decode("latin-1") for name, value in response.headers if name == b"location"), "")
+    try:
+        return urljoin(url, told) if told else ""
+    except ValueError:
+        raise UpstreamFault("the record leads to an address that cannot be read") from None
 
 
 async def whole(response: UpstreamResponse, limit_bytes: int) -> bytes:

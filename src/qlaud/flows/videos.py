@@ -46,7 +46,7 @@ class Videos:
             wire=WIRES[wire],
             wire_name=wire,
             headers=(*headers, JSON_TYPE, *wanted),
-            asked=Asked(body=body),
+            asked=Asked(body=body, model=ask.model),
             upload=None,
         )
         return native, model.slug

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from qlaud.core.paths import PathPattern
-from qlaud.core.providers import Kind, UploadKind
+from qlaud.core.providers import JobVerb, Kind, UploadKind
 from qlaud.providers.model_files import ModelFile, ModelsFile, TraitsFile
 from qlaud.providers.toml_files import BadFile, added, convert, read_raw, shipped
 from qlaud.wire.errors import SHAPES
@@ -64,10 +64,26 @@ class JobsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Paths about one job, below the base URL, each with {job} in it."""
 
     record: str
+    also: list[str] = []
+    """Where the record is read too: the same path of other versions."""
+    content: list[str] = []
+    """Where what it made is fetched. Not known to the provider: its record says where that is."""
     get: list[str] = []
     post: list[str] = []
     delete: list[str] = []
     again: list[str] = []
+
+    @property
+    def listed(self) -> tuple[tuple[tuple[str, JobVerb], list[str]], ...]:
+        """Every path but the first of the record, by its method and what it is for."""
+        return (
+            (("GET", "record"), self.also),
+            (("GET", "content"), self.content),
+            (("GET", "other"), self.get),
+            (("POST", "other"), self.post),
+            (("DELETE", "other"), self.delete),
+            (("POST", "again"), self.again),
+        )
 
 
 class WireFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -248,7 +264,7 @@ def _check(name: str, row: ProviderFile) -> None:
             (f"wires.{wire}.paths", _is_path(path), PATH_RULE) for path in (*at.paths, *at.stream_paths)
         ]
         jobs = at.jobs
-        of_job = [jobs.record, *jobs.get, *jobs.post, *jobs.delete, *jobs.again] if jobs else []
+        of_job = [jobs.record, *(path for _, paths in jobs.listed for path in paths)] if jobs else []
         rules += [(f"wires.{wire}.jobs", _is_path(path) and JOB in path, JOB_RULE) for path in of_job]
         followed = jobs is not None and wire in JOBS
         rules.append((f"wires.{wire}.jobs", followed or (jobs is None and at.kind != "job"), RECORD_RULE))

@@ -13,7 +13,6 @@ from qlaud.core.providers import (
     FreePath,
     JobPath,
     JobPaths,
-    JobVerb,
     Provider,
     Registry,
     Secret,
@@ -109,13 +108,9 @@ def _wire(name: str, row: WireFile) -> Wire:
 
 
 def _jobs(row: JobsFile) -> JobPaths:
-    listed: tuple[tuple[str, JobVerb, list[str]], ...] = (
-        ("GET", "other", row.get),
-        ("POST", "other", row.post),
-        ("DELETE", "other", row.delete),
-        ("POST", "again", row.again),
+    others = (
+        JobPath(method, PathPattern(path), verb) for (method, verb), paths in row.listed for path in paths
     )
-    others = (JobPath(method, PathPattern(path), verb) for method, verb, paths in listed for path in paths)
     return JobPaths(PathPattern(row.record), tuple(others))
 
 

@@ -9,6 +9,7 @@ from qlaud.wire.elevenlabs import ElevenLabsCreditsWire, ElevenLabsTranscription
 from qlaud.wire.gemini import GeminiWire
 from qlaud.wire.gemini_count import GeminiCountWire
 from qlaud.wire.gemini_embed import GeminiEmbedWire
+from qlaud.wire.gemini_video import GEMINI_VIDEO
 from qlaud.wire.interactions import InteractionsWire
 from qlaud.wire.jobs import JobRule
 from qlaud.wire.minimax_chat import MiniMaxChatWire
@@ -40,6 +41,7 @@ WIRES: Mapping[str, Wire] = {
     "gemini_embed": GeminiEmbedWire(),
     "gemini_count": GeminiCountWire(),
     "gemini_interactions": InteractionsWire(),
+    "gemini_video": GEMINI_VIDEO,
     "openai_video": OPENAI_VIDEO,
     "xai_video": XAI_VIDEO,
     "qwen_video": QWEN_VIDEO,
@@ -94,6 +96,7 @@ VIDEOS: Mapping[str, VideoWire] = {
     "xai_video": XAI_VIDEO,
     "qwen_video": QWEN_VIDEO,
     "minimax_video": MINIMAX_VIDEO,
+    "gemini_video": GEMINI_VIDEO,
 }
 """Every wire that makes videos: the models of any of them can be called on the common paths."""
 

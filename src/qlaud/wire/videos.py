@@ -72,6 +72,8 @@ class VideoState(Struct, frozen=True, gc=False):
     status: VideoStatus
     url: str = ""
     """Where the film is, outside; empty where the provider gives it under the record's path, or there is none."""
+    further: tuple[str, ...] = ()
+    """Where further films of the same job are."""
     error: str = ""
     progress: int = 0
     """Percent."""

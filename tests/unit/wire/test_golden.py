@@ -6,6 +6,7 @@ One file an answer, in tests/recorded/golden/<wire>/<nn>-<what>.toml:
     request, path_model, query    what was asked: the JSON text, the model of a path, the query
     request_headers, path_streams what else says what is asked
     form, files, upload_bytes, media_ms    or an upload: fields by name, sizes of files by field, playing time
+    record                        of a job that the answer began: what it says of its end
     status, headers, answer       what came back; with `line_ends = "crlf"` its lines end so
     outcome                       exact (left out), estimate, nothing
     at                            the day it was asked, where prices changed
@@ -26,10 +27,11 @@ import msgspec
 import pytest
 
 from qlaud.core.pricing import RateCard
-from qlaud.core.usage import QUANTITIES, AtLeast, Exact, Metered, Nothing, Usage
+from qlaud.core.usage import QUANTITIES, AtLeast, Begun, Exact, Metered, Nothing, Usage
 from qlaud.providers.pricebook import Prices
 from qlaud.wire.form import FilePart, Form
-from qlaud.wire.shelf import WIRES
+from qlaud.wire.jobs import Ended
+from qlaud.wire.shelf import JOBS, WIRES
 from qlaud.wire.types import AnswerHead, Asked, ModelCall
 
 GOLDEN = Path(__file__).parents[2] / "recorded" / "golden"
@@ -56,6 +58,7 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True):
     media_ms: int | None = None
     status: int = 200
     headers: dict[str, str] = {}
+    record: str = ""
     line_ends: str = "lf"
     outcome: str = "exact"
     at: str = "2026-11-21T12:00:00Z"
@@ -116,6 +119,11 @@ def test_an_answer_is_metered_to_the_unit_however_it_is_cut(name: str, prices: P
     dice = random.Random(name)
     for edges in (list(range(size)), *([dice.randrange(size + 1) for _ in range(9)] for _ in range(5))):
         assert metered(sample, edges) == found
+    if sample.record:
+        assert isinstance(found, Begun)
+        ended = JOBS[sample.wire].progress(sample.record.encode(), found.planned)
+        assert isinstance(ended, Ended)
+        found = ended.metered
     told = found.usage if isinstance(found, (Exact, AtLeast)) else Usage()
     card = card_of(sample, prices)
     usage = card.in_its_units(told) if card else told
@@ -128,7 +136,7 @@ def test_an_answer_is_metered_to_the_unit_however_it_is_cut(name: str, prices: P
         assert card is not None, f"{sample.provider} {sample.model} has no price"
         assert card.charge(usage).provider_cost_micros == sample.cost_micros
         demand = call_of(sample).demand
-        if demand.max_output == 0 and not demand.unbounded_tool:
+        if (demand.max_output == 0 or sample.record) and not demand.unbounded_tool:
             assert sample.cost_micros <= card.worst(demand).micros(0)
 
 

@@ -68,7 +68,7 @@ def test_an_older_model_of_qwens_gets_its_size_in_pixels() -> None:
     assert fields["input"] == {"prompt": "A pixel", "img_url": "u"}
 
 
-@pytest.mark.parametrize("wire", sorted(VIDEOS))
+@pytest.mark.parametrize("wire", sorted(VIDEOS.keys() - {"gemini_video"}))  # its films come in few lengths
 @pytest.mark.parametrize("ask", [ASK, TALL, VideoAsk("m", "x", 15, 854, 480)])
 def test_what_is_held_for_a_composed_body_is_what_was_asked(wire: str, ask: VideoAsk) -> None:
     call = WIRES[wire].read_call(Asked(body=VIDEOS[wire].compose(ask)[0]))

@@ -4,6 +4,7 @@
     /xai/…            xAI's request id and record
     /qwen/…           Qwen's tasks, films and pictures
     /minimax/…        MiniMax' task
+    /google/…         Google's operation
 
 Nothing is kept between calls: an id holds when its job was begun and what was asked for. `sim/film-fails` never
 succeeds.
@@ -23,7 +24,8 @@ MODELS = (FILMS, FAILS)
 FILM = b"\x00\x00\x00\x14ftypisom\x00\x00\x02\x00isom" + bytes(range(256)) * 4
 """Not a film anybody can watch, but bytes that look like the beginning of one."""
 VIDEOS, XAI, QWEN, MINIMAX = "/v1/videos", "/xai/videos", "/qwen/", "/minimax/"
-TASKS, QUERY = f"{QWEN}tasks/", f"{MINIMAX}query/"
+GOOGLE = "/google/models/"
+TASKS, QUERY, OPERATIONS = f"{QWEN}tasks/", f"{MINIMAX}query/", "/google/operations/"
 ADDRESS = "https://films.invalid/"
 MS_PER_S = 1000
 
@@ -46,6 +48,7 @@ class Order(Struct, frozen=True):
     amount: int
     """Seconds, or pictures."""
     size: str
+    """Of Google's: how many films."""
 
     def state(self, now_ms: int) -> str:
         """`running`, `done` or `failed`."""
@@ -62,11 +65,11 @@ class Films:
 
     def answer(self, method: str, path: str, body: bytes, *, seed: str, now_ms: int) -> Made | None:
         """The answer; None for a path that is not about jobs."""
-        if not path.startswith((VIDEOS, XAI, QWEN, MINIMAX)):
+        if not path.startswith((VIDEOS, XAI, QWEN, MINIMAX, GOOGLE, OPERATIONS)):
             return None
         if method == "POST":
             return self._begun(path, body, f"{seed[:6]}{next(self._numbers)}", now_ms)
-        for before in (f"{VIDEOS}/", f"{XAI}/", TASKS, QUERY):
+        for before in (f"{VIDEOS}/", f"{XAI}/", TASKS, QUERY, OPERATIONS):
             if path.startswith(before):
                 return _asked(method, path.removeprefix(before), now_ms)
         return _missing()
@@ -85,6 +88,9 @@ class Films:
             kind, amount = "qwen", parameters.get("duration", 5)
             size = parameters.get("resolution", "720P")
         model = str(fields.get("model", ""))
+        if path.startswith(GOOGLE):
+            kind, model = "google", path.removeprefix(GOOGLE)
+            amount, size = parameters.get("durationSeconds", 8), parameters.get("sampleCount", 1)
         if not str(amount).isdigit():
             return Made(
                 400, encode({"error": {"message": "no such length", "type": "invalid_request_error"}})
@@ -119,6 +125,8 @@ def _answer(order: Order) -> Mapping[str, object]:
     match order.kind:
         case "xai":
             return {"request_id": order.id}
+        case "google":
+            return {"name": _operation(order)}
         case "minimax":
             return {"task_id": order.id, "base_resp": {"status_code": 0, "status_msg": "success"}}
         case "qwen" | "pictures":
@@ -135,6 +143,13 @@ def _record(order: Order, state: str) -> Mapping[str, object]:
             words = {"running": "pending", "done": "done", "failed": "failed"}
             video = {"video": {"url": url, "duration": order.amount}} if done else {}
             return {"status": words[state], "model": order.model, **video}
+        case "google":
+            operation: dict[str, object] = {"name": _operation(order), "done": state != "running"}
+            if state == "failed":
+                return {**operation, "error": {"code": 3, "message": f"{FAILS} never succeeds"}}
+            samples = [{"video": {"uri": url}}] * (int(order.size) if order.size.isdigit() else 1)
+            made = {"response": {"generateVideoResponse": {"generatedSamples": samples}}} if done else {}
+            return {**operation, **made}
         case "minimax":
             words = {"running": "running", "done": "succeeded", "failed": "failed"}
             more = {"content": {"url": url}, "usage": {"total_seconds": order.amount}} if done else {}
@@ -154,6 +169,10 @@ def _record(order: Order, state: str) -> Mapping[str, object]:
             return {"output": {**output, "video_url": url}, "usage": usage, "request_id": "sim"}
         case _:
             return _video(order, {"running": "in_progress", "done": "completed"}.get(state, state))
+
+
+def _operation(order: Order) -> str:
+    return f"models/{order.model.replace('/', '~')}/operations/{order.id}"
 
 
 def _video(order: Order, status: str) -> Mapping[str, object]:

@@ -1,7 +1,7 @@
 """No SDK: plain HTTP, as an app speaks it with a vendor whose SDK we do not have.
 
-`args` are `path`, `body` or `form` and `file`, `headers`, and in `show` what to show: names and numbers that lead into
-the answer's JSON, or nothing for a digest of its bytes.
+`args` are `path`, `body` or `form` and `file`, `headers`, `key_header` where the key is no bearer token, and in `show`
+what to show: names and numbers that lead into the answer's JSON, or nothing for a digest of its bytes.
 """
 
 import json
@@ -22,7 +22,8 @@ class HttpError(Exception):
 
 @contextmanager
 def connect(call: dict[str, Any]) -> Any:
-    headers = {"authorization": f"Bearer {call['key']}"}
+    name = call["args"].get("key_header")
+    headers = {name: call["key"]} if name else {"authorization": f"Bearer {call['key']}"}
     with httpx.Client(base_url=call["base_url"], headers=headers, timeout=60, trust_env=False) as client:
         yield client
 

@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 from tests.e2e.sdk.trials.trial import Deed, Refusal, Trial
-from tests.support import fake_minimax, fake_openai, fake_qwen, fake_xai
+from tests.support import fake_google, fake_minimax, fake_openai, fake_qwen, fake_xai
 from tests.support import fake_videos as fake
 
 SORA = {"model": fake.MODELS["openai"], "prompt": "A pixel", "seconds": "8", "size": "1280x720"}
@@ -23,6 +23,18 @@ HAILUO: dict[str, Any] = {
     "id": ["task_id"],
     "record": "/v2/query/video_generation/{job}",
     "show": ["task", "content", "url"],
+}
+VEO_PATH, _, _ = fake.ROUTES["google"]
+VEO: dict[str, Any] = {
+    "path": VEO_PATH,
+    "body": {
+        "instances": [{"prompt": f"A pixel, {fake.FILTERED}"}],
+        "parameters": {"durationSeconds": 6, "sampleCount": 2},
+    },
+    "id": ["name"],
+    "record": "/v1beta/{job}",
+    "show": ["response", "generateVideoResponse", "raiMediaFilteredCount"],
+    "key_header": "x-goog-api-key",
 }
 FILM = hashlib.sha256(fake.FILM).hexdigest()
 
@@ -80,5 +92,17 @@ TRIALS = [
         Deed("job", HAILUO, fake.URL, fake.MINIMAX_COST_MICROS, {"video_seconds": 6}),
         refusal=Refusal(fake_minimax.MINIMAX.refusal(400, "as scripted"), 400, "HttpError"),
         left=Deed("job_left", HAILUO, True, fake.MINIMAX_COST_MICROS),
+    ),
+    # Two films are asked for and held for, one of them is made and billed.
+    Trial(
+        "google",
+        "video",
+        ("http", "python"),
+        "/google",
+        "",
+        "HttpError",
+        Deed("job", VEO, 1, fake.GOOGLE_COST_MICROS, {"video_seconds": 6}),
+        refusal=Refusal(fake_google.refusal(400, "as scripted"), 400, "HttpError"),
+        left=Deed("job_left", VEO, True, fake.GOOGLE_COST_MICROS),
     ),
 ]
