@@ -67,7 +67,7 @@ class Films:
             return Answer([], status=302, headers=(("location", f"{BEHIND_PATH}?alt=media"),))
         if call.method == "POST" and call.path in (begins, PICTURES):
             self._made += 1
-            job = f"{slug}-job-{self._made}"
+            job = f"{slug}job{self._made}"
             self._asked[job] = _asked(call)
             if KEPT_HERE.encode() in call.body:
                 kept = LOCKED_PATH + "?alt=media" if slug == "google" else FILM_PATH
@@ -79,7 +79,7 @@ class Films:
             if source is None:
                 return None
             self._made += 1
-            job = f"{slug}-job-{self._made}"
+            job = f"{slug}job{self._made}"
             self._asked[job] = {**source, "prompt": json.loads(call.body)["prompt"]}
             return answer_json(write(job, "queued", self._asked[job]))
         if call.method != "GET" or not call.path.startswith(before):

@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from qlaud.core.paths import PathPattern
+from qlaud.core.paths import MODEL, PathPattern
 from qlaud.core.providers import JobVerb, Kind, UploadKind
 from qlaud.providers.model_files import ModelFile, ModelsFile, TraitsFile
 from qlaud.providers.toml_files import BadFile, added, convert, read_raw, shipped
@@ -29,6 +29,7 @@ from qlaud.wire.shelf import JOBS, WIRES
 PATH_RULE = "a path that begins with a slash, placeholders in braces"
 JOB = "{job}"
 JOB_RULE = "a path with {job} in it"
+RECORD_PATH_RULE = "a path with {job} in it, and {model} at most"
 RECORD_RULE = f'with kind = "job", where the record of a job is read; for {", ".join(JOBS)}'
 
 QUIRKS: Mapping[str, str] = {
@@ -266,6 +267,9 @@ def _check(name: str, row: ProviderFile) -> None:
         jobs = at.jobs
         of_job = [jobs.record, *(path for _, paths in jobs.listed for path in paths)] if jobs else []
         rules += [(f"wires.{wire}.jobs", _is_path(path) and JOB in path, JOB_RULE) for path in of_job]
+        if jobs is not None and _is_path(jobs.record):
+            filled = PathPattern(jobs.record).names <= {"job", MODEL}
+            rules.append((f"wires.{wire}.jobs.record", filled, RECORD_PATH_RULE))
         followed = jobs is not None and wire in JOBS
         rules.append((f"wires.{wire}.jobs", followed or (jobs is None and at.kind != "job"), RECORD_RULE))
     rules += [("free", _is_path(path), PATH_RULE) for path in (*row.free.get, *row.free.post)]

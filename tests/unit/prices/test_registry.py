@@ -119,6 +119,12 @@ def test_a_key_is_never_printed() -> None:
     assert Secret("sk-2").reveal() == "sk-2"
 
 
+def films(jobs: str) -> str:
+    """A wire of jobs, with these paths about them."""
+    more = f", jobs = {jobs}" if jobs else ""
+    return f'wires = {{ openai_video = {{ paths = ["/v"], kind = "job"{more} }} }}'
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -133,6 +139,11 @@ def test_a_key_is_never_printed() -> None:
         ('wires = { messages = { paths = ["v1"] } }', "wires.messages.paths"),
         ('wires = { messages = { paths = ["/{a}/{a}"] } }', "wires.messages.paths"),
         ("wires = { messages = {} }", "wires.messages.paths"),
+        (films(""), "wires.openai_video.jobs"),
+        (films('{ record = "/v" }'), "wires.openai_video.jobs"),
+        (films('{ record = "/v/{job}", also = ["/w"] }'), "wires.openai_video.jobs"),
+        (films('{ record = "/v/{job}", content = ["/w"] }'), "wires.openai_video.jobs"),
+        (films('{ record = "/{x}/{job}" }'), "wires.openai_video.jobs.record"),
         ('wires = { acme_chat = { paths = ["/v1"] } }', "wires.acme_chat"),
         ('errors = "acme"', "errors"),
         ('free = { get = ["voices"] }', "free"),

@@ -7,7 +7,7 @@ from typing import Any
 from tests.e2e.sdk.trials.chat import TOOL
 from tests.e2e.sdk.trials.trial import Cancel, Deed, Refusal, Trial
 from tests.e2e.sdk.trials.voices import sound_of
-from tests.support import fake_cartesia, fake_minimax, fake_xai
+from tests.support import fake_cartesia, fake_minimax, fake_perplexity, fake_xai
 from tests.support.fake_chat import TEXT
 from tests.support.fake_provider import Answer, Gate
 
@@ -98,6 +98,12 @@ SPOKEN, PIECE = fake_minimax.SPEECH.hex(), fake_minimax.SPEECH[:500].hex()
 COST, SPEECH_COST = fake_minimax.COST_MICROS, fake_minimax.SPEECH_COST_MICROS
 MUSIC_COST = fake_minimax.MUSIC_COST_MICROS
 
+AGENT = {
+    "path": "/v1/agent",
+    "body": {"model": fake_perplexity.AGENT.model, "input": "Hello"},
+    "show": ["output", 0, "content", 0, "text"],
+}
+
 TRIALS = [
     plain(
         refusal=fake_cartesia.refusal(400, "as scripted"),
@@ -130,6 +136,12 @@ TRIALS = [
             {"audio_seconds": 9},
         ),
         fake_xai.XAI.refusal(400, "as scripted"),
+    ),
+    plain(
+        "perplexity",
+        "text (responses)",
+        Deed("call", AGENT, TEXT, fake_perplexity.AGENT_COST_MICROS, {"output_tokens": 420}),
+        fake_perplexity.PERPLEXITY.refusal(400, "as scripted"),
     ),
     plain(
         "minimax",
