@@ -5,7 +5,8 @@ It stands apart from `app` because it loads the price source itself (40 MB), whi
 
 from qlaud.app import SHELF_FAILED
 from qlaud.config import Settings
-from qlaud.providers.model_files import ModelsFile, read_model_files
+from qlaud.core.catalog import Catalog
+from qlaud.providers.model_files import read_model_files
 from qlaud.providers.models import build_catalog
 from qlaud.providers.price_oracle import Difference
 from qlaud.providers.price_report import MAX_AGE_DAYS, Check, ShownBand, ShownCard, check, show
@@ -29,16 +30,17 @@ def _prices(settings: Settings) -> Prices:
     return load_prices(cache_dir=None, prices_dir=settings.prices_dir, providers_dir=settings.providers_dir)
 
 
-def _models(settings: Settings) -> list[ModelsFile]:
+def _catalog(settings: Settings, prices: Prices, at_ms: int) -> Catalog:
     rows = read_provider_files(settings.providers_dir)
-    return [*read_model_files(), *(served_models(name, row) for name, row in rows if row.model)]
+    served = [served_models(name, row) for name, row in rows if row.model]
+    return build_catalog(read_model_files(), prices, at_ms=at_ms, served=served)
 
 
 def show_prices(settings: Settings, model: str) -> tuple[ShownCard, ...]:
     """Every dated price of a model at every host, newest first. Raises ModelNotFound and what SHELF_FAILED lists."""
     at_ms = SystemClock().now_ms()
     prices = _prices(settings)
-    return show(build_catalog(_models(settings), prices, at_ms=at_ms), model, at_ms=at_ms)
+    return show(_catalog(settings, prices, at_ms), model, at_ms=at_ms)
 
 
 def check_prices(settings: Settings, *, max_age_days: int) -> Check:
@@ -46,7 +48,7 @@ def check_prices(settings: Settings, *, max_age_days: int) -> Check:
     at_ms = SystemClock().now_ms()
     prices = _prices(settings)
     return check(
-        build_catalog(_models(settings), prices, at_ms=at_ms),
+        _catalog(settings, prices, at_ms),
         prices,
         at_ms=at_ms,
         prices_dir=settings.prices_dir,

@@ -5,7 +5,7 @@ alias that goes upstream as asked; any other alias goes upstream as the provider
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from qlaud.providers.model_files import ModelFile, ModelsFile, TraitsFile, read_
 from qlaud.providers.pricebook import PricedModel, Prices, load_prices
 from qlaud.providers.provider_files import read_provider_files, served_models
 from qlaud.providers.registry import build_registry
+from qlaud.providers.toml_files import BadFile
 
 INPUT, OUTPUT = "input_tokens", "output_tokens"
 MEDIA = ("images", "video_ms", "audio_ms", "characters", "pages", "calls")
@@ -50,19 +51,41 @@ def load_catalog(
     rows = read_provider_files(providers_dir)
     registry = build_registry((row for _, row in rows), env)
     files = [file for file in read_model_files() if file.provider in registry.providers]
-    files += [served_models(name, row) for name, row in rows if row.model]
-    return Shelf(registry, prices.book, build_catalog(files, prices, at_ms=at_ms))
+    served = [served_models(name, row) for name, row in rows if row.model]
+    return Shelf(registry, prices.book, build_catalog(files, prices, at_ms=at_ms, served=served))
 
 
-def build_catalog(files: Sequence[ModelsFile], prices: Prices, *, at_ms: int) -> Catalog:
-    """The catalog of these files and prices. A slug that two providers have becomes one model with two hosts."""
+def build_catalog(
+    files: Sequence[ModelsFile], prices: Prices, *, at_ms: int, served: Sequence[ModelsFile] = ()
+) -> Catalog:
+    """The catalog of these files and prices. A slug that two providers have becomes one model with two hosts.
+
+    `served` are the models of an operator's own providers. Raises BadFile where one of their aliases is another's.
+    """
     models: dict[str, Model] = {}
-    for file in files:
+    names: dict[str, str] = {}
+    for number, file in enumerate((*files, *served)):
         priced = [model for model in prices.models if model.provider == file.provider]
         for model in _models(file, priced, prices.book):
+            if number >= len(files):
+                model = _with_free_names(file, model, names)
+            names.update(dict.fromkeys(model.aliases, model.slug))
             known = models.get(model.slug)
             models[model.slug] = _joined(known, model, at_ms) if known else model
     return Catalog(tuple(models[slug] for slug in sorted(models)), prices.book.version)
+
+
+def _with_free_names(file: ModelsFile, model: Model, names: Mapping[str, str]) -> Model:
+    """The model without the names that others have: several may be the same thing upstream."""
+    taken = {alias for alias in model.aliases if names.get(alias, model.slug) != model.slug}
+    for stated in file.model:
+        for alias in stated.aliases if stated.slug == model.slug else ():
+            if alias.lower() in taken:
+                raise BadFile(
+                    file.source,
+                    f'model "{model.slug}": aliases: "{alias}" already names {names[alias.lower()]}; choose another',
+                )
+    return replace(model, aliases=tuple(alias for alias in model.aliases if alias not in taken))
 
 
 def _models(file: ModelsFile, priced: Sequence[PricedModel], book: PriceBook) -> Iterable[Model]:

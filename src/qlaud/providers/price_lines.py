@@ -13,7 +13,7 @@ from qlaud.core.rates import CACHE_WRITES, INPUT_SIDE, OUTPUT_SIDE, Rate
 from qlaud.core.usage import QUANTITIES
 from qlaud.providers.price_overlay import AddonFile, ChangeFile, HoursFile, LineFile, OverlayFile, PriceFile
 from qlaud.providers.price_rows import Bands, HoursRow, Lines
-from qlaud.providers.toml_files import BadFile, read
+from qlaud.providers.toml_files import BadFile, nearest, read
 
 TOKENS_IN = frozenset({*INPUT_SIDE, *CACHE_WRITES.values()})
 TOKENS_OUT = frozenset(OUTPUT_SIDE)
@@ -38,7 +38,7 @@ def checked_overlay(name: str, overlay: OverlayFile) -> OverlayFile:
     try:
         for model in overlay.model:
             for price in model.prices:
-                own_lines(price)
+                _own_lines_of(model.id, price)
                 if price.hours and price.hours not in overlay.hours:
                     raise ValueError(f"{model.id}: unknown hours {price.hours}")
         for change in overlay.change:
@@ -54,6 +54,13 @@ def checked_overlay(name: str, overlay: OverlayFile) -> OverlayFile:
     except (ValueError, re.error) as error:
         raise BadFile(name, str(error)) from None
     return overlay
+
+
+def _own_lines_of(model: str, price: PriceFile) -> None:
+    try:
+        own_lines(price)
+    except ValueError as error:
+        raise ValueError(f'model "{model}": {error}') from None
 
 
 def day_ms(day: date | None) -> int:
@@ -115,7 +122,7 @@ def _set_rates(bands: Bands, texts: Mapping[str, str], *, only_missing: bool) ->
     for rates in bands.values():
         for quantity, text in texts.items():
             if quantity not in QUANTITIES:
-                raise ValueError(f"rates: unknown quantity {quantity}")
+                raise ValueError(f"rates: unknown quantity {quantity}{nearest(quantity, QUANTITIES)}")
             if not (only_missing and quantity in rates):
                 rates[quantity] = _rate(quantity, text, rates)
 

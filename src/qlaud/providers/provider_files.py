@@ -21,6 +21,7 @@ import msgspec
 from qlaud.core.paths import MODEL, PathPattern
 from qlaud.core.providers import JobVerb, Kind, UploadKind
 from qlaud.providers.model_files import ModelFile, ModelsFile, TraitsFile
+from qlaud.providers.served_files import ServedFile, check_served
 from qlaud.providers.toml_files import BadFile, added, convert, read_raw, shipped
 from qlaud.wire.errors import SHAPES
 from qlaud.wire.live_shelf import LIVE_WIRES
@@ -45,6 +46,11 @@ QUIRKS: Mapping[str, str] = {
 """Every switch a file may name, and what it says about a provider or model."""
 
 _SLUG = re.compile(r"[a-z][a-z0-9_-]*\Z")
+_RESERVED = re.compile(
+    r"(v\d.*|api|upload|docs|health|healthz|readyz|metrics|connect|webhooks|dashboard|chat|messages|models|responses"
+    r"|embeddings|images|audio|videos|realtime)\Z"
+)
+"""First segments of paths that are no provider's prefix."""
 _TOKEN = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+\Z")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*\Z")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+\Z")
@@ -109,26 +115,13 @@ class FreeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     post: list[str] = []
 
 
-class ServedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A model that an operator's provider serves, and what it costs there."""
-
-    slug: str
-    upstream: str = ""
-    """The provider's id; the slug when empty."""
-    aliases: list[str] = []
-    display_name: str = ""
-    rates: dict[str, str] = {}
-    """As in price files; without any the model has no price, and capped keys cannot call it."""
-    verified: date | None = None
-    """When somebody looked at the rates; the day of the file when absent."""
-    traits: TraitsFile = TraitsFile()
-
-
 class ProviderFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One provider."""
 
     slug: str
     wires: dict[str, WireFile]
+    like: str = ""
+    """The preset it is built on; the rest is laid over it."""
     display_name: str = ""
     base_url: str = ""
     plain_http: bool = False
@@ -151,18 +144,21 @@ def read_provider_files(folder: Path | None = None) -> list[tuple[str, ProviderF
         if slug in raws:
             raise BadFile(str(file), f"slug: {slug} is another file's")
         raws[slug] = (str(file), raw)
-    own: set[str] = set()
+    own: dict[str, str] = {}
     for file in added(folder) if folder else ():
         raw = read_raw(file)
         slug = str(raw.get("slug"))
         if slug in own:
-            raise BadFile(str(file), f"slug: {slug} is another file's")
-        own.add(slug)
+            raise BadFile(
+                str(file), f'slug: "{slug}" stands in {own[slug]} too; make one file of both, or rename one'
+            )
+        own[slug] = str(file)
         below = raws[slug][1] if slug in raws else _preset(file, raw)
-        raws[slug] = (str(file), laid_over(below, {name: raw[name] for name in raw if name != "like"}))
+        raws[slug] = (str(file), laid_over(below, raw))
     rows = [(name, convert(name, raw, ProviderFile)) for name, raw in raws.values()]
     for name, row in rows:
         _check(name, row)
+        check_served(name, row.model, row.wires, QUIRKS)
     return rows
 
 
@@ -246,7 +242,16 @@ def _check(name: str, row: ProviderFile) -> None:
         ("wires", row.wires, "at least one"),
         ("quirks", not set(row.quirks) - QUIRKS.keys(), f"only {', '.join(QUIRKS)}"),
         ("errors", row.errors in SHAPES, f"one of {', '.join(SHAPES)}"),
-        ("in_process", row.in_process != bool(row.base_url), "either base_url or in_process = true"),
+        (
+            "slug",
+            not _RESERVED.match(row.slug),
+            "another name; the gateway has paths of its own below this one",
+        ),
+        (
+            "base_url",
+            row.in_process != bool(row.base_url),
+            "the address of the server, once (or in_process = true)",
+        ),
     ]
     if auth := row.auth:
         rules += [

@@ -301,5 +301,5 @@ def test_a_wrong_model_file_is_named_with_its_key(tmp_path: Path) -> None:
     file.write_text(
         'provider = "acme"\nauthor = "A"\nsource = "s"\nverified = 2026-01-01\n[defaults]\nmax_outputs = 3\n'
     )
-    with pytest.raises(BadFile, match=r"acme\.toml: .*max_outputs.*defaults"):
+    with pytest.raises(BadFile, match=r"acme\.toml: .*defaults\.max_outputs"):
         read(file, ModelsFile)

@@ -62,9 +62,9 @@ def test_rates_are_read_exactly(tmp_path: Path, quantity: str, text: str, rate: 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("provider = 3\nreleased = 2026-01-02\n", "`provider"),
-        (HEAD + "colour = 3\n", "unknown field `colour`"),
-        ('provider = "acme"\n', "missing required field `released`"),
+        ("provider = 3\nreleased = 2026-01-02\n", "provider: expected text in quotes"),
+        (HEAD + "colour = 3\n", "colour: is no key of this file"),
+        ('provider = "acme"\n', "released: is missing"),
         (HEAD + 'released = "x"\n', "Cannot overwrite a value"),
         (MODEL, "prices"),
         (MODEL + '[[model.prices]]\nrates = { tokens = "1/M" }\n', "unknown quantity tokens"),

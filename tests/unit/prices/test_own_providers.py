@@ -111,7 +111,7 @@ def test_a_file_that_cannot_be_used_is_named_with_its_key(tmp_path: Path, text: 
 
 
 def test_two_files_of_one_provider_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadFile, match="another file's"):
+    with pytest.raises(BadFile, match="stands in .*0.toml too"):
         shelf(tmp_path, VLLM, VLLM)
 
 
@@ -119,3 +119,73 @@ def test_tables_are_joined_and_everything_else_is_replaced() -> None:
     below = {"a": {"x": 1, "y": [1]}, "b": 1}
     assert laid_over(below, {"a": {"y": [2]}, "b": {"z": 1}}) == {"a": {"x": 1, "y": [2]}, "b": {"z": 1}}
     assert below == {"a": {"x": 1, "y": [1]}, "b": 1}
+
+
+MINE = """slug = "mine"
+like = "openai"
+base_url = "http://127.0.0.1:8000/v1"
+
+[[model]]
+slug = "m-1"
+rates = { input_tokens = "0.10/M", output_tokens = "0.30/M" }
+traits = { max_output = 8_192 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("like", "lik", "lik: is no key of this file; did you mean like?"),
+        ("traits", "trait", "model[0].trait: is no key of this file; did you mean traits?"),
+        (
+            "max_output",
+            "maxoutput",
+            "model[0].traits.maxoutput: is no key of this file; did you mean max_output?",
+        ),
+        ("0.10/M", "0.10/X", 'model "m-1": rates.input_tokens: "0.10/X" is not a rate such as "3/M"'),
+        ('"0.10/M"', "0.10", "model[0].rates[...]: expected text in quotes, got a number"),
+        ("input_tokens", "input_token", "rates.input_token: is no quantity; did you mean input_tokens?"),
+        (', output_tokens = "0.30/M"', "", "rates.output_tokens: is missing, and would cost nothing"),
+        ("8_192", "-5", 'model "m-1": traits.max_output: expected a number of tokens above 0'),
+        ("8_192", '"8k"', "model[0].traits.max_output: expected a whole number, got text in quotes"),
+        ("max_output = 8_192", 'wires = ["messages"]', 'traits.wires: "messages" is none of openai_chat'),
+        ("max_output = 8_192", 'task = "chat"', 'traits.task: "chat" is none of text-generation, '),
+        ('"openai"', "openai", "is not TOML: Invalid value (at line 2, column 8)"),
+        ('like = "openai"', "", 'wires: is missing; say like = "openai" or like = "anthropic"'),
+        ("base_url", "#", "base_url: expected the address of the server"),
+        ('slug = "mine"', "", "slug: is missing"),
+        ('"mine"', '"v1"', "slug: expected another name"),
+        ('"mine"', '"metrics"', "slug: expected another name"),
+        ('slug = "m-1"', "", "model[0].slug: is missing"),
+        (
+            '"m-1"',
+            '"m-1"\naliases = ["claude-opus-4-7[1m]"]',
+            "already names claude-opus-4-7; choose another",
+        ),
+        ("[[model]]", '[[model]]\nslug = "m-1"\n[[model]]', 'model "m-1": stands twice'),
+        ("[[model]]", "[model]", "model: expected a list, got a table"),
+    ],
+)
+def test_a_mistake_in_a_file_is_told_with_the_file_the_key_and_what_to_write(
+    tmp_path: Path, old: str, new: str, complaint: str
+) -> None:
+    assert old in MINE
+    with pytest.raises(BadFile) as caught:
+        shelf(tmp_path, MINE.replace(old, new, 1))
+    assert str(caught.value).startswith(f"{tmp_path / 'own' / '0.toml'}: ")
+    assert complaint in str(caught.value)
+
+
+def test_two_files_about_one_provider_are_both_named(tmp_path: Path) -> None:
+    with pytest.raises(BadFile) as caught:
+        shelf(tmp_path, MINE, MINE)
+    assert str(tmp_path / "own" / "0.toml") in str(caught.value)
+    assert str(tmp_path / "own" / "1.toml") in str(caught.value)
+
+
+def test_two_servers_may_serve_the_same_thing_under_names_of_their_own(tmp_path: Path) -> None:
+    here = MINE.replace('"m-1"', '"m-1"\nupstream = "org/model"')
+    there = here.replace('"mine"', '"theirs"').replace('"m-1"', '"m-2"')
+    catalog = shelf(tmp_path, here, there).catalog
+    assert [catalog.resolve(name).hosts[0].provider for name in ("m-1", "m-2")] == ["mine", "theirs"]
+    assert catalog.resolve("org/model").slug == "m-1"

@@ -130,7 +130,7 @@ def films(jobs: str) -> str:
     [
         ('slug = "Acme"', "slug"),
         ('quirks = ["odd"]', "quirks"),
-        ("in_process = true", "in_process"),
+        ("in_process = true", "base_url"),
         ('base_url = "http://acme.example"', "base_url"),
         ('auth = { header = "X-Key", variable = "ACME_KEY" }', "auth.header"),
         ('auth = { header = "x-key", variable = "acme key" }', "auth.variable"),
