@@ -111,7 +111,7 @@ def test_a_file_that_cannot_be_used_is_named_with_its_key(tmp_path: Path, text: 
 
 
 def test_two_files_of_one_provider_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadFile, match="stands in .*0.toml too"):
+    with pytest.raises(BadFile, match=r"stands in .*0\.toml too"):
         shelf(tmp_path, VLLM, VLLM)
 
 
