@@ -37,7 +37,7 @@ def code_of(body: Any) -> tuple[str, str]:
         ("GET", "/v1/unknown", 404, "anthropic", "not_found"),
         ("GET", "/google", 404, "google", "not_found"),
         ("GET", "/v1/voices", 404, "elevenlabs", "not_found"),
-        ("POST", "/v1beta/models/veo-3:predictLongRunning", 400, "google", "route_not_metered"),
+        ("POST", "/v1beta/models/veo-3:tuneSomething", 400, "google", "route_not_metered"),
         ("GET", "/v1beta/files", 400, "google", "route_not_metered"),
         ("POST", "/v1/text-to-speech/v/unknown", 400, "elevenlabs", "route_not_metered"),
         ("GET", "/v1/listen/x", 400, "deepgram", "route_not_metered"),

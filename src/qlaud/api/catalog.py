@@ -12,6 +12,7 @@ from qlaud.api.shapes import Usd
 from qlaud.core.clock import iso_text
 from qlaud.core.money import MARKUP_BASE_BP
 from qlaud.core.pricing import RateCard
+from qlaud.core.usage import QUANTITIES
 from qlaud.flows.offer import Offer, OfferedHost, OfferedModel
 
 MILLION = 1_000_000
@@ -22,9 +23,13 @@ UNITS = (
     ("audio_ms", "audio_second", MS_PER_S),
     ("video_ms", "video_second", MS_PER_S),
     ("pages", "page", 1),
+    ("credits", "credit", 1),
     ("calls", "call", 1),
 )
 """Quantities that are no tokens: the name of their unit, and how many of the quantity it has."""
+USUAL = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_5m_tokens")
+"""Tokens that have members of their own in a host."""
+OTHER = tuple(name for name in QUANTITIES if name.endswith("_tokens") and name not in USUAL)
 CACHE = "public, max-age=300"
 
 Multiplier = Annotated[Decimal, Meta(description="Callers pay host price times this.")]
@@ -45,6 +50,8 @@ class HostOut(Struct):
     output_per_mtok_usd: Usd | None
     cache_read_per_mtok_usd: Usd | None
     cache_write_per_mtok_usd: Usd | None
+    other_per_mtok_usd: dict[str, Usd]
+    """Of tokens that cost otherwise than the four above: of pictures, sound, longer-lived caches. By quantity."""
     unit: str | None
     unit_price_usd: Usd | None
     throughput_score: int | None
@@ -136,6 +143,7 @@ def _host(offered: OfferedHost, has_tools: bool) -> HostOut:
         output_per_mtok_usd=_tokens(card, "output_tokens"),
         cache_read_per_mtok_usd=_tokens(card, "cache_read_tokens"),
         cache_write_per_mtok_usd=_tokens(card, "cache_write_5m_tokens"),
+        other_per_mtok_usd=_other_tokens(card),
         unit=unit,
         unit_price_usd=price,
         throughput_score=None,
@@ -146,6 +154,12 @@ def _host(offered: OfferedHost, has_tools: bool) -> HostOut:
 def _tokens(card: RateCard | None, quantity: str) -> Decimal | None:
     rate = card.rate(quantity) if card is not None else None
     return _plain(rate.usd(MILLION)) if rate is not None else None
+
+
+def _other_tokens(card: RateCard | None) -> dict[str, Decimal]:
+    usual = {_tokens(card, quantity) for quantity in USUAL}
+    other = ((quantity, _tokens(card, quantity)) for quantity in OTHER)
+    return {quantity: price for quantity, price in other if price is not None and price not in usual}
 
 
 def _unit(card: RateCard | None) -> tuple[str | None, Decimal | None]:

@@ -184,6 +184,7 @@ CATALOG: Mapping[str, Any] = {
                     "output_per_mtok_usd": 5,
                     "cache_read_per_mtok_usd": 0.1,
                     "cache_write_per_mtok_usd": 1.25,
+                    "other_per_mtok_usd": {"cache_write_1h_tokens": 2},
                     "unit": None,
                     "unit_price_usd": None,
                     "throughput_score": None,

@@ -63,6 +63,19 @@ def test_media_have_a_unit_and_its_price() -> None:
     assert host.input_per_mtok_usd is None
 
 
+def test_tokens_of_pictures_and_sound_are_shown_where_they_cost_otherwise() -> None:
+    rates = {"input_tokens": 5_000_000, "output_tokens": 10_000_000, "image_out_tokens": 32_000_000}
+    priced = card("dear", **{name: Rate(picos) for name, picos in rates.items()})
+    host = to_api_model(offer(Model("m", (Host("dear", "m", (), (priced,)),))).now().models[0]).hosts[0]
+    assert host.other_per_mtok_usd == {"image_out_tokens": Decimal("32")}
+
+
+def test_what_costs_credits_says_so() -> None:
+    by_credit = card("dear", credits=Rate.of_usd(Decimal("0.3"), 1000))
+    host = to_api_model(offer(Model("m", (Host("dear", "m", (), (by_credit,)),))).now().models[0]).hosts[0]
+    assert (host.unit, host.unit_price_usd, host.other_per_mtok_usd) == ("credit", Decimal("0.0003"), {})
+
+
 def test_a_model_without_a_price_says_so() -> None:
     shown = to_api_model(offer(Model("m", (HERE,), deprecated="2026-12-11", replaced_by="n")).now().models[0])
     assert (shown.priced, shown.deprecated, shown.replaced_by) == (False, "2026-12-11", "n")

@@ -12,8 +12,8 @@ WAYS = Ways(load_registry({}))
     ("method", "path", "provider"),
     [
         ("GET", "/v1beta/files", "google"),
-        ("POST", "/v1beta/models/veo-3:predictLongRunning", "google"),
-        ("POST", "/v1/models/veo-3:predictLongRunning", "google"),
+        ("POST", "/v1beta/models/veo-3:tuneSomething", "google"),
+        ("POST", "/v1/models/veo-3:tuneSomething", "google"),
         ("POST", "/v1beta/cachedContents", "google"),
         ("POST", "/v1/text-to-speech/voice/unknown", "elevenlabs"),
         ("GET", "/v1/speech-to-text/transcripts/7", "elevenlabs"),
