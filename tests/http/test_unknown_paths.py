@@ -36,7 +36,8 @@ def code_of(body: Any) -> tuple[str, str]:
         ("POST", "/v1/messages/x", 404, "anthropic", "not_found"),
         ("GET", "/v1/unknown", 404, "anthropic", "not_found"),
         ("GET", "/google", 404, "google", "not_found"),
-        ("GET", "/v1/voices", 404, "elevenlabs", "not_found"),
+        ("GET", "/v1/language-models", 404, "openai", "not_found"),
+        ("POST", "/v1/voices/add", 405, "elevenlabs", "method_not_allowed"),
         ("POST", "/v1beta/models/veo-3:tuneSomething", 400, "google", "route_not_metered"),
         ("GET", "/v1beta/files", 400, "google", "route_not_metered"),
         ("POST", "/v1/text-to-speech/v/unknown", 400, "elevenlabs", "route_not_metered"),
@@ -57,8 +58,8 @@ def test_what_is_not_there_is_said_in_the_shape_of_its_surface(
 
 
 def test_a_path_that_stands_below_a_name_is_named_there(gateway: Gateway, key: MintedKey) -> None:
-    answer = ask(gateway, key, "GET", "/v1/voices")
-    assert "/elevenlabs/v1/voices" in answer.json()["detail"]["message"]
+    answer = ask(gateway, key, "GET", "/v1/language-models")
+    assert "/xai/v1/language-models" in answer.json()["error"]["message"]
 
 
 def test_an_unprefixed_path_without_a_rule_asks_for_a_key_first(gateway: Gateway) -> None:

@@ -250,6 +250,8 @@ class Ways:
                 lists_models=free.method == "GET" and _LISTS_MODELS.fullmatch(free.path.text) is not None,
             )
             self._put(prefixed, f"/{provider.slug}", surface, pattern)
+            if free.is_own:
+                self._put(self._own, "", surface, pattern)
         for wire in provider.wires.values():
             if wire.is_own:
                 for pattern, _ in _patterns(provider, wire):

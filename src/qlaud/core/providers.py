@@ -101,6 +101,8 @@ class FreePath:
 
     method: str
     path: PathPattern
+    is_own: bool = False
+    """Nobody else has it: it is served without the provider's prefix too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,8 @@ class FreeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     get: list[str] = []
     post: list[str] = []
+    own: list[str] = []
+    """Those of `get` that nobody else has, served without the provider's prefix too."""
 
 
 class ProviderFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -278,6 +280,7 @@ def _check(name: str, row: ProviderFile) -> None:
         followed = jobs is not None and wire in JOBS
         rules.append((f"wires.{wire}.jobs", followed or (jobs is None and at.kind != "job"), RECORD_RULE))
     rules += [("free", _is_path(path), PATH_RULE) for path in (*row.free.get, *row.free.post)]
+    rules.append(("free.own", not set(row.free.own) - set(row.free.get), "paths that stand under free.get"))
     for key, holds, rule in rules:
         if not holds:
             raise BadFile(name, f"{key}: expected {rule}")

@@ -77,7 +77,7 @@ def _provider(row: ProviderFile, env: Mapping[str, str]) -> Provider:
         usual_base_path=usual_base_path,
         error_shape=row.errors,
         free=(
-            *(FreePath("GET", PathPattern(path)) for path in row.free.get),
+            *(FreePath("GET", PathPattern(path), path in row.free.own) for path in row.free.get),
             *(FreePath("POST", PathPattern(path)) for path in row.free.post),
         ),
         auth_header=auth.header if auth else "",

@@ -217,3 +217,15 @@ def test_a_limit_lowered_by_money_stands_among_qwens_parameters(gateway: Gateway
     applied = int(answer.headers["x-qlaud-max-tokens-applied"])
     assert qwen.last.json == {**body, "parameters": {"max_tokens": applied}}
     until(lambda: gateway.key(key)["held_micros"] == 0, "the hold is settled")
+
+
+@pytest.mark.parametrize("path", ["/v1/voices", "/v2/voices?page_size=3", "/elevenlabs/v1/voices"])
+def test_voices_are_listed_for_nothing_with_and_without_the_name_of_who_has_them(
+    gateway: Gateway, elevenlabs: FakeProvider, path: str
+) -> None:
+    key = gateway.mint(max_spend_usd=1)
+    answer = httpx.get(gateway.origin + path, headers={"xi-api-key": key.secret}, trust_env=False)
+    assert (answer.status_code, answer.json()["voices"][0]["name"]) == (200, "Rachel")
+    assert "maximum-concurrent-requests" not in answer.headers
+    assert elevenlabs.last.target == path.removeprefix("/elevenlabs")
+    assert gateway.usage(key)["events"] == []

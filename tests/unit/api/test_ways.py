@@ -58,6 +58,7 @@ def test_no_other_path_becomes_a_providers(method: str, path: str) -> None:
         ("/v1beta", "google"),
         ("/v1beta/../x", "google"),
         ("/google", "google"),
+        ("/v1/language-models", "openai"),
         ("/v1/voices", "elevenlabs"),
         ("/v1/text-to-speech", "elevenlabs"),
         ("/v1/listen/x", "deepgram"),
@@ -87,6 +88,15 @@ def test_the_methods_of_a_path_are_those_it_is_served_by(path: str, methods: lis
 
 
 def test_a_path_is_found_below_the_names_of_those_who_have_it() -> None:
-    assert WAYS.below_a_name("GET", "/v2/voices") == ["/elevenlabs/v2/voices"]
-    assert WAYS.below_a_name("POST", "/v2/voices") == []
+    assert WAYS.below_a_name("GET", "/v1/language-models") == ["/xai/v1/language-models"]
+    assert WAYS.below_a_name("POST", "/v1/language-models") == []
     assert "/groq/openai/v1/models" in WAYS.below_a_name("GET", "/openai/v1/models")
+
+
+def test_what_is_free_and_one_providers_alone_needs_no_prefix() -> None:
+    for path in ("/v1/voices", "/v2/voices", "/v1/voices/abc"):
+        found = WAYS.find("GET", path)
+        assert found is not None
+        assert (found.surface.provider, found.surface.kind) == ("elevenlabs", "free")
+    assert WAYS.find("POST", "/v1/voices/add") is None
+    assert WAYS.find("GET", "/v1/models") is None
