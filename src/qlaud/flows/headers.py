@@ -88,6 +88,9 @@ JSON_TYPE = (b"content-type", b"application/json")
 SECRET_PREFIX = b"qlk_"
 """Every key of ours begins with it."""
 
+REQUEST_IDS = (b"request-id", b"x-request-id", b"dg-request-id", b"mistral-correlation-id", b"inference-id")
+"""Under which names providers tell the id of a call: most, then Deepgram, Mistral, Cerebras."""
+
 ENCODINGS_WE_READ = (b"gzip", b"deflate", b"identity")
 
 
@@ -150,7 +153,7 @@ def to_client(headers: Headers, *, drop: frozenset[bytes] = frozenset()) -> list
 
 def upstream_request_id(headers: Headers) -> bytes | None:
     """The provider's own id of the call."""
-    return first(headers, (b"request-id", b"x-request-id"))
+    return first(headers, REQUEST_IDS)
 
 
 def first(headers: Headers, names: Iterable[bytes]) -> bytes | None:

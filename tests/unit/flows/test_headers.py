@@ -2,7 +2,7 @@
 
 import pytest
 
-from qlaud.flows.headers import as_json, to_client, to_upstream, to_upstream_query
+from qlaud.flows.headers import as_json, to_client, to_upstream, to_upstream_query, upstream_request_id
 
 KEY = b"qlk_live_" + b"0" * 64
 
@@ -112,3 +112,11 @@ def test_nothing_of_the_operators_account_comes_back(name: bytes) -> None:
 )
 def test_a_key_in_the_query_does_not_go_upstream(given: bytes, sent: bytes) -> None:
     assert to_upstream_query(given) == sent
+
+
+@pytest.mark.parametrize(
+    "name", [b"request-id", b"x-request-id", b"dg-request-id", b"mistral-correlation-id", b"inference-id"]
+)
+def test_a_providers_own_id_of_a_call_is_found_by_whatever_name_it_has(name: bytes) -> None:
+    assert upstream_request_id([(b"content-type", b"a/b"), (name, b"req-1")]) == b"req-1"
+    assert upstream_request_id([(b"content-type", b"a/b")]) is None
