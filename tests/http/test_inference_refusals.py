@@ -178,8 +178,12 @@ def test_whoever_asks_on_the_wrong_path_is_told_the_right_one(
 @pytest.mark.parametrize(
     ("path", "model", "told"),
     [
-        ("/anthropic/v1/messages", "claude-haiku-45", "nearest: claude-haiku-4-5"),
-        ("/v1beta/models/gemini-2.5-flas:generateContent", "", "nearest: gemini-2.5-flash"),
+        ("/anthropic/v1/messages", "claude-haiku-45", "nearest at Anthropic: claude-haiku-4-5"),
+        (
+            "/v1beta/models/gemini-2.5-flas:generateContent",
+            "",
+            "nearest at Google AI Studio: gemini-2.5-flash",
+        ),
         ("/openai/v1/chat/completions", "claude-haiku-4-5", "not have it at OpenAI; call it on /v1/messages"),
         ("/v1beta/models/gpt-4o-mini:generateContent", "", "call it on /v1/chat/completions"),
     ],

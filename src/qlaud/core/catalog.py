@@ -109,8 +109,8 @@ class Catalog:
             raise ModelNotFound(text, self.nearest(text))
         return found
 
-    def nearest(self, text: str) -> tuple[str, ...]:
-        """The slugs most like `text`, best first. Scans the catalog."""
+    def nearest(self, text: str, *, provider: str = "") -> tuple[str, ...]:
+        """The slugs most like `text`, best first, of one provider if it is named. Scans the catalog."""
         matcher: SequenceMatcher[str] = SequenceMatcher(autojunk=False)
         matcher.set_seq2(text.lower()[:_LONGEST_GUESS])
 
@@ -118,8 +118,12 @@ class Catalog:
             matcher.set_seq1(slug.lower())
             return matcher.ratio()
 
-        return tuple(nlargest(NEAREST, _slugs(self.models), key=likeness))
+        return tuple(nlargest(NEAREST, _slugs(self.models, provider), key=likeness))
 
 
-def _slugs(models: Iterable[Model]) -> list[str]:
-    return [model.slug for model in models]
+def _slugs(models: Iterable[Model], provider: str) -> list[str]:
+    return [
+        model.slug
+        for model in models
+        if not provider or any(host.provider == provider for host in model.hosts)
+    ]

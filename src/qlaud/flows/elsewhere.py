@@ -43,8 +43,9 @@ def unpriced(error: ModelNotPriced, name: str, provider: str, directory: Directo
     try:
         model = directory.catalog.resolve(name)
     except ModelNotFound as missing:
+        nearest = ", ".join(directory.catalog.nearest(missing.model, provider=provider))
         return ModelNotPriced(
-            missing.model, f"the catalog does not know it; nearest: {', '.join(missing.nearest)}"
+            missing.model, f"the catalog does not know it; nearest at {shown}: {nearest or 'none'}"
         )
     if any(host.provider == provider for host in model.hosts):
         return error

@@ -101,7 +101,7 @@ class Free:
         credential = await self._principals.credential(secret)
         model = self._catalog.resolve(name)
         if not _is_at(model, provider):
-            raise ModelNotFound(name, self._catalog.nearest(name))
+            raise ModelNotFound(name, self._catalog.nearest(name, provider=provider))
         if not allows(credential.allowed_models, model.slug):
             raise ModelNotAllowed(model.slug)
         return model
