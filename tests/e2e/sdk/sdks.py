@@ -158,7 +158,10 @@ class Sdk:
         return Result(raw, sent)
 
 
-OF_THE_CONNECTION = {"host", "content-length", "accept-encoding", "connection", "authorization", "x-api-key"}
+OF_THE_CONNECTION = {
+    *("host", "content-length", "accept-encoding", "connection", "authorization", "x-api-key"),
+    "sec-fetch-mode",  # Node says it as a browser does, of the way to the gateway
+}
 """Headers that belong to one connection, or are its credential; all others are the caller's."""
 
 
