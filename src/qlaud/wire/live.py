@@ -9,16 +9,21 @@ them. A meter changes no frame but those that carry a credential. Pure: no clock
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct, field
 
 from qlaud.core.demand import NOTHING_ELSE
+from qlaud.core.errors import BadRequest
 from qlaud.core.usage import Metered
-from qlaud.wire.counts import read_fields
+from qlaud.wire.body import is_null, read_members
+from qlaud.wire.counts import UNREADABLE, Fields, read_fields
 
 Frame = str | bytes
 """One message: text or binary."""
 
 MS_PER_S = 1000
+ESCAPE = "\\u"
+"""In a message that may spell a name in another way."""
 
 
 class LiveTerms(Struct, frozen=True, gc=False):
@@ -151,10 +156,29 @@ def mentions(frame: str, names: Sequence[str]) -> bool:
     return max(map(frame.rfind, names)) >= 0  # finds nothing in half the time of `in`
 
 
-def text_of(frame: Frame) -> str:
-    """The string `text` of a JSON message; empty where there is none."""
-    if isinstance(frame, bytes) or '"text"' not in frame:
+def said_in(frame: Frame, name: str) -> str:
+    """The string `name` of a caller's JSON message; empty where there is none.
+
+    The whole message where its provider might find another one than we do: a name that stands twice, JSON that some
+    readers take and others do not. What is counted is then never less than what is used.
+    """
+    text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
+    if f'"{name}"' not in text and ESCAPE not in text:
         return ""
-    fields = read_fields(frame.encode())
-    value = fields.get("text") if fields is not None else None
-    return value if isinstance(value, str) else ""
+    try:
+        value = read_members(text.encode(), "a message").get(name)
+        if value is None or is_null(value):
+            return ""
+        return msgspec.json.decode(value, type=str)
+    except (*UNREADABLE, UnicodeEncodeError, BadRequest):
+        return text
+
+
+def heard_in(frame: Frame) -> Fields | None:
+    """A caller's JSON message; None where its provider might read another one than we do."""
+    text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
+    try:
+        read_members(text.encode(), "a message")
+    except (*UNREADABLE, UnicodeEncodeError, BadRequest):
+        return None
+    return read_fields(text.encode())

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire.counts import count, millis, number, read_fields, word
-from qlaud.wire.live import MS_PER_S, Frame, LiveTerms, Need, mentions, text_of
+from qlaud.wire.live import MS_PER_S, Frame, LiveTerms, Need, mentions, said_in
 from qlaud.wire.live_audio import SAMPLE_BYTES, AudioCount, ContainedAudio, RawAudio
 from qlaud.wire.live_gauge import Gauge
 from qlaud.wire.query import Query
@@ -182,7 +182,7 @@ class SpeakMeter:
 
     def offer(self, frame: Frame) -> None:
         """Count the text of a `Speak`."""
-        self._gauge.offer(len(text_of(frame)))
+        self._gauge.offer(len(said_in(frame, "text")))
 
     def sent(self) -> None:
         """The text offered last goes on."""

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import msgspec
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
-from qlaud.wire.counts import UNREADABLE, read_fields
-from qlaud.wire.live import MS_PER_S, Frame, LiveTerms, Need, text_of
+from qlaud.wire.counts import UNREADABLE
+from qlaud.wire.live import MS_PER_S, Frame, LiveTerms, Need, said_in
 from qlaud.wire.live_audio import RawAudio
 from qlaud.wire.live_gauge import Gauge
 from qlaud.wire.query import Query
@@ -45,7 +45,7 @@ class SpeechMeter:
 
     def offer(self, frame: Frame) -> None:
         """Count the text of a frame."""
-        text = text_of(frame)
+        text = said_in(frame, "text")
         self._gauge.offer(0 if text == " " else len(text))
 
     def sent(self) -> None:
@@ -144,13 +144,7 @@ def sound_bytes(frame: Frame, name: str) -> int:
     """How many bytes the base64 string `name` of a JSON message holds; all of a binary frame."""
     if isinstance(frame, bytes):
         return len(frame)
-    if f'"{name}"' not in frame:
-        return 0
-    fields = read_fields(frame.encode())
-    value = fields.get(name) if fields is not None else None
-    if not isinstance(value, str):
-        return 0
-    return decoded_size(value)
+    return decoded_size(said_in(frame, name))
 
 
 def decoded_size(base64_text: str) -> int:

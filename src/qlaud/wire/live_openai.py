@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire.counts import Fields, nested, read_fields, word
-from qlaud.wire.live import MS_PER_S, Frame, LiveTerms, Need, SecondMeter, mentions
-from qlaud.wire.live_elevenlabs import sound_bytes
+from qlaud.wire.live import ESCAPE, MS_PER_S, Frame, LiveTerms, Need, SecondMeter, heard_in, mentions
+from qlaud.wire.live_elevenlabs import decoded_size
 from qlaud.wire.live_openai_reading import (
     TOKENS_PER_S,
     Terms,
@@ -30,7 +30,6 @@ from qlaud.wire.live_openai_reading import (
 )
 from qlaud.wire.live_sums import ZERO, minus, plus
 
-APPEND = '"input_audio_buffer.append"'
 WATCHED = (
     '"session.created"',
     '"session.updated"',
@@ -106,17 +105,12 @@ class RealtimeMeter:
         self._offered = self._offered_audio = 0
         self._offered_response = False
         self.foreign = None
-        if isinstance(frame, bytes):
-            return
-        if APPEND in frame:
-            size = sound_bytes(frame, "audio")
-            self._offered = audio_tokens(size, self._terms)
-            self._heard = True
-            self._offered_audio = -(-size * MS_PER_S // self._terms.audio_bytes_per_s)
-            if self._terms.transcriber:
-                self.transcription.add(self._offered_audio)
-        elif (fields := read_fields(frame.encode())) is not None:
+        text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
+        if (fields := heard_in(text)) is not None:
             self._read(fields)
+        elif '"type"' in text or ESCAPE in text:  # what the provider makes of it: at most a whole context
+            self._offered = len(text)
+            self._terms = replace(self._terms, is_open=True)
         self._items += self._offered
 
     def sent(self) -> None:
@@ -194,8 +188,18 @@ class RealtimeMeter:
         """End the responses under way: each tells what it used."""
         return ('{"type":"response.cancel"}',) if self._running else ()
 
+    def _append(self, audio: object) -> None:
+        size = decoded_size(audio) if isinstance(audio, str) else 0
+        self._offered = audio_tokens(size, self._terms)
+        self._heard = True
+        self._offered_audio = -(-size * MS_PER_S // self._terms.audio_bytes_per_s)
+        if self._terms.transcriber:
+            self.transcription.add(self._offered_audio)
+
     def _read(self, fields: Fields) -> None:
         match word(fields, "type"):
+            case "input_audio_buffer.append":
+                self._append(fields.get("audio"))
             case "session.update":
                 session = nested(fields, "session")
                 self.foreign = PROMPT if nested(session, PROMPT) else None

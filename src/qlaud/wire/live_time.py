@@ -11,7 +11,7 @@ from typing import Literal
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire.counts import Fields, millis, nested, number, objects, read_fields, word
-from qlaud.wire.live import Frame, LiveTerms, Need
+from qlaud.wire.live import ESCAPE, Frame, LiveTerms, Need, heard_in
 from qlaud.wire.live_gauge import Gauge
 
 Vendor = Literal["xai", "openai_live"]
@@ -128,12 +128,16 @@ class TimeMeter:
 
 
 def _is_text_message(frame: Frame) -> bool:
-    if isinstance(frame, bytes) or '"conversation.item.create"' not in frame:
+    """Whether it has a fee; one that xAI might read otherwise than we do may have it."""
+    text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
+    if '"conversation.item.create"' not in text and ESCAPE not in text:
         return False
-    fields = read_fields(frame.encode())
-    if fields is None or word(fields, "type") != "conversation.item.create":
-        return False
+    fields = heard_in(text)
+    if fields is None:
+        return True
     item = nested(fields, "item")
-    return word(item, "type") == "message" and any(
-        word(part, "type") in TEXT for part in objects(item, "content")
+    return (
+        word(fields, "type") == "conversation.item.create"
+        and word(item, "type") == "message"
+        and any(word(part, "type") in TEXT for part in objects(item, "content"))
     )

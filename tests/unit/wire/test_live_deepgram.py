@@ -215,6 +215,12 @@ def test_spoken_characters_are_counted_as_they_are_sent() -> None:
     assert meter.end(clean=False) == Exact(Usage(characters=2))
 
 
+def test_text_under_an_escaped_name_is_spoken_and_billed() -> None:
+    meter = SpeakMeter(b"model=aura-2-thalia-en", TERMS)
+    send(meter, '{"type":"Speak","\\u0074ext":"hello"}')
+    assert meter.take() == Exact(Usage(characters=5))
+
+
 def test_the_second_version_is_billed_by_its_session_sum_not_by_the_sum_of_both() -> None:
     meter = SpeakMeter(b"model=aura-3", TERMS, tells=True)
     send(meter, speak("x" * 40))

@@ -45,6 +45,34 @@ def test_frames_of_all_contexts_of_a_multi_context_socket_add_up() -> None:
     assert meter.end(clean=False) == Exact(Usage(characters=5))
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '{"\\u0074ext":"spoken text"}',
+        '{"text":"","text":"spoken text"}',
+        '{"text":"spoken text","generation_config":NaN}',
+        '{"text":"spoken text \\ud800"}',
+        b'{"text":"spoken text"}',
+    ],
+)
+def test_text_that_only_some_readers_of_json_find_is_never_spoken_for_nothing(frame: Frame) -> None:
+    meter = SpeechMeter(b"", TERMS)
+    send(meter, frame)
+    taken = meter.take()
+    assert isinstance(taken, Exact)
+    assert taken.usage.characters >= len("spoken text")
+
+
+def test_sound_under_an_escaped_name_is_heard_all_the_same() -> None:
+    meter = TranscriptionMeter(b"audio_format=pcm_16000", TERMS)
+    send(meter, chunk(bytes(32_000)).replace("audio_base_64", "audio_base_6\\u0034"))
+    assert meter.take() == AtLeast(Usage(audio_ms=1000))
+    send(meter, chunk(bytes(32_000)).replace("{", '{"sample_rate":NaN,'))
+    told = meter.take()
+    assert isinstance(told, AtLeast)
+    assert told.usage.audio_ms >= 1000
+
+
 def chunk(audio: bytes) -> str:
     return json.dumps(
         {"message_type": "input_audio_chunk", "audio_base_64": base64.b64encode(audio).decode()}

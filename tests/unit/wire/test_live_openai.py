@@ -287,3 +287,26 @@ def test_messages_without_sense_change_nothing(frame: str | bytes) -> None:
     meter.seen(frame)
     assert meter.end(clean=True) == Nothing()
     assert meter.need(ahead=False) == Need(output_tokens=4096)
+
+
+def test_a_message_counts_by_what_it_is_and_not_by_what_else_stands_in_it() -> None:
+    meter = RealtimeMeter(TERMS)
+    meter.seen(no_detection())
+    before = meter.need(ahead=False).input_tokens
+    asked = event("response.create", event_id="input_audio_buffer.append", response={"input": ["x" * 5_000]})
+    send(meter, asked)
+    assert meter.need(ahead=False).input_tokens >= before + 5_000
+    assert not meter.countable, "a response was asked for"
+    other = RealtimeMeter(TERMS)
+    other.seen(no_detection())
+    audio = base64.b64encode(bytes(480_000)).decode()
+    send(other, event("input_audio_buffer.append", audio=audio).replace(".append", "\\u002eappend"))
+    assert other.need(ahead=False).input_tokens >= before + 200
+
+
+def test_a_message_that_some_readers_take_otherwise_may_bring_in_the_whole_context() -> None:
+    for frame in ('{"type":"session.update","type":"response.create"}', '{"type":"response.create","n":NaN}'):
+        meter = RealtimeMeter(TERMS)
+        meter.seen(no_detection())
+        send(meter, frame)
+        assert meter.need(ahead=False).input_tokens == TERMS.context_window

@@ -72,3 +72,16 @@ def test_a_text_message_has_a_fee_of_its_own() -> None:
     assert meter.need(ahead=False).most == {"audio_ms": 0, "calls": 1}
     assert meter.take() == Exact(Usage(calls=1))
     assert meter.take() == Nothing()
+
+
+def test_a_text_message_has_its_fee_however_its_names_are_spelled() -> None:
+    item = {"type": "message", "content": [{"type": "input_text", "text": "hi"}]}
+    message = json.dumps({"type": "conversation.item.create", "item": item})
+    for frame in (
+        message.replace("item.create", "item\\u002ecreate"),
+        message.replace('"item":', '"item": {}, "item":'),
+        message.encode(),
+    ):
+        meter = TimeMeter(TERMS, "xai")
+        send(meter, frame)
+        assert meter.end(clean=True) == AtLeast(Usage(calls=1))
