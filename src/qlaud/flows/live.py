@@ -112,6 +112,7 @@ class Live:
             raise WebsocketNotSupported(NO_SIMULATOR)
         route = route_of(incoming, self._directory, self._clock.now_ms())
         query = Query(incoming.query)
+        query.check()
         for parameter in route.wire.not_metered:
             if parameter in query:
                 raise UnsupportedField(

@@ -9,7 +9,7 @@ address, whose playing time nobody here knows, is refused with it.
 
 from dataclasses import dataclass
 
-from qlaud.core.errors import BadRequest, UnsupportedField
+from qlaud.core.errors import UnsupportedField
 from qlaud.core.usage import EMPTY, AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire.audio_upload import LEAST_MS, MS_PER_S, held_ms, likely_ms
 from qlaud.wire.body import read_body, read_text
@@ -32,11 +32,10 @@ WHOLE_TEXT_TOKENS = 150_000
 """The longest text that `read` takes."""
 EXTRAS = ("detect_entities", "diarize", "keyterm", "redact")
 """Options of a transcription that cost more, in the order of the price list."""
+SAID_OTHERWISE = {"diarize": "diarize_model"}
 CHANNELS = "channels"
 """"Each channel is billed", where the record of a call has it; then as many as are expected."""
 USUAL_CHANNELS = 2
-DECIDING = frozenset(("model", "language", "multichannel", "encoding", "sample_rate", "channels", "callback"))
-"""What decides about money, and so must not be said twice."""
 RAW_RATE = 16_000
 
 
@@ -50,8 +49,7 @@ class DeepgramListenWire(UnitWire):
     def read_call(self, asked: Asked) -> ModelCall:
         """What is to be written down, by which model. Raises InvalidJson, BadRequest or UnsupportedField."""
         query = Query(asked.query)
-        if doubtful := sorted(query.doubtful & DECIDING):
-            raise BadRequest(f"`{doubtful[0]}` stands twice in the query; send it once", param=doubtful[0])
+        query.check()
         if asked.body:
             read_body(asked.body)
         if "callback" in query and asked.media_ms is None:
@@ -65,8 +63,9 @@ class DeepgramListenWire(UnitWire):
             played_ms = max(raw_ms, asked.media_ms or 0)
             most_ms = max(played_ms, LEAST_MS)
         detail: dict[str, int] = {}
-        if _is_on(query, "multichannel"):
-            most_ms *= _channels(query, MOST_CHANNELS)
+        if query.is_on("multichannel"):
+            # what has a container has the channels that stand in it, whatever is said of raw sound
+            most_ms *= _channels(query, MOST_CHANNELS) if asked.media_ms is None else MOST_CHANNELS
             detail = {CHANNELS: _channels(query, USUAL_CHANNELS)}
             played_ms *= detail[CHANNELS]
         grade = grade_of(query)
@@ -153,18 +152,22 @@ class DeepgramReading(UnitReading):
 
 def grade_of(query: Query) -> str:
     """The options that cost more, as the price list calls them: `multi+diarize+redact`."""
-    words = ["multi"] if query.text("language") == "multi" else []
-    words += [name for name in EXTRAS if _is_on(query, name)]
-    return "+".join(words)
+    return "+".join((*(["multi"] if is_multilingual(query) else ()), *extras_of(query)))
+
+
+def is_multilingual(query: Query) -> bool:
+    """Whether any language may be spoken."""
+    return query.text("language").lower() == "multi"
+
+
+def extras_of(query: Query) -> list[str]:
+    """The options that cost more, in the order of the price list. One said twice is on if either says so."""
+    return [name for name in EXTRAS if query.is_on(name) or query.is_on(SAID_OTHERWISE.get(name, name))]
 
 
 def features_of(query: Query) -> int:
     """How many features that are billed by the token are asked for."""
-    return sum(_is_on(query, name) for name in UNDERSTANDING)
-
-
-def _is_on(query: Query, name: str) -> bool:
-    return query.text(name).lower() not in ("", "false")
+    return sum(query.is_on(name) for name in UNDERSTANDING)
 
 
 def _channels(query: Query, unknown: int) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire.counts import count, millis, number, read_fields, word
+from qlaud.wire.deepgram import extras_of, is_multilingual
 from qlaud.wire.live import MS_PER_S, Frame, LiveTerms, Need, mentions, said_in
 from qlaud.wire.live_audio import SAMPLE_BYTES, AudioCount, ContainedAudio, RawAudio
 from qlaud.wire.live_gauge import Gauge
@@ -32,7 +33,7 @@ class ListenMeter:
     def __init__(self, query: bytes, terms: LiveTerms, *, flux: bool = False) -> None:
         asked = Query(query)
         channels = asked.number("channels", 1)
-        self._each = channels if asked.flag("multichannel") else 1
+        self._each = channels if asked.is_on("multichannel") else 1
         self._terms = terms
         self._flux = flux
         self._told_all = False
@@ -142,17 +143,7 @@ class ListenMeter:
 
 def grade_of(asked: Query) -> str:
     """What a stream costs by, in the words of the price list: its language, and the options on top."""
-    options = [
-        name
-        for name, given in (
-            ("detect_entities", asked.flag("detect_entities")),
-            ("diarize", asked.flag("diarize") or "diarize_model" in asked),
-            ("keyterm", "keyterm" in asked),
-            ("redact", asked.text("redact", "false") != "false"),
-        )
-        if given
-    ]
-    return "+".join(("streaming-multi" if asked.text("language") == "multi" else "streaming", *options))
+    return "+".join(("streaming-multi" if is_multilingual(asked) else "streaming", *extras_of(asked)))
 
 
 class SpeakMeter:

@@ -3,43 +3,63 @@
 import re
 from collections.abc import Mapping
 
+from qlaud.core.errors import BadRequest
+
 _ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
-TRUE = frozenset(("true", "1", "yes"))
+OFF = frozenset(("", "false"))
+DECIDING = frozenset(
+    (
+        "model",
+        "model_id",
+        "language",
+        "multichannel",
+        "encoding",
+        "sample_rate",
+        "channels",
+        "callback",
+        "audio_format",
+    )
+)
+"""What decides about money, and so must not be said twice."""
 
 
 class Query:
     """The parameters of a query, decoded. The first of several values counts."""
 
-    __slots__ = ("_values", "doubtful")
+    __slots__ = ("_values",)
 
     def __init__(self, query: bytes) -> None:
-        values: dict[str, str] = {}
-        doubtful: set[str] = set()
+        values: dict[str, list[str]] = {}
         for pair in query.split(b"&"):
             raw_name, _, raw_value = pair.partition(b"=")
             if raw_name:
-                name, value = _decoded(raw_name), _decoded(raw_value)
-                if values.setdefault(name, value) != value:
-                    doubtful.add(name)
-        self._values: Mapping[str, str] = values
-        self.doubtful = frozenset(doubtful)
-        """Names with several values, of which a provider may read another one than the first."""
+                values.setdefault(_decoded(raw_name), []).append(_decoded(raw_value))
+        self._values: Mapping[str, list[str]] = values
+
+    def check(self) -> None:
+        """Raises BadRequest where what decides about money has several values: a provider may read another one."""
+        for name in sorted(self._values.keys() & DECIDING):
+            if len(set(self._values[name])) > 1:
+                raise BadRequest(f"`{name}` stands twice in the query; send it once", param=name)
 
     def text(self, name: str, default: str = "") -> str:
         """The value of `name`."""
-        return self._values.get(name) or default
+        return self._first(name) or default
+
+    def is_on(self, name: str) -> bool:
+        """Whether any value of `name` asks for something."""
+        return any(value.lower() not in OFF for value in self._values.get(name, ()))
 
     def number(self, name: str, default: int) -> int:
         """A whole number above 0; the default where it is none."""
-        value = self._values.get(name, "")
+        value = self._first(name)
         return int(value) if value.isascii() and value.isdigit() and 0 < int(value) < 10**9 else default
-
-    def flag(self, name: str) -> bool:
-        """Whether `name` is true."""
-        return self._values.get(name, "").lower() in TRUE
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
+
+    def _first(self, name: str) -> str:
+        return next(iter(self._values.get(name, ())), "")
 
 
 def _decoded(text: bytes) -> str:

@@ -93,8 +93,10 @@ class DeepgramSpeakWire(UnitWire):
         What Deepgram takes for a character it says itself, afterwards; it is not more than the text has bytes.
         """
         text = read_text(read_body(asked.body), "text") or ""
+        query = Query(asked.query)
+        query.check()
         return unit_call(
-            voice_family(Query(asked.query).text("model", asked.model)),
+            voice_family(query.text("model", asked.model)),
             {"characters": len(text.encode())},
             Usage(characters=len(text)),
             terms=Terms(""),

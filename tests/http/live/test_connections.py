@@ -53,6 +53,28 @@ def test_half_a_handshake_is_answered_as_plain_http_and_the_connection_lives(
     assert provider.sessions == []
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/text-to-speech/v/stream-input?model_id=eleven_turbo_v2_5&model_id=eleven_multilingual_v2",
+        "/v1/speech-to-text/realtime?audio_format=pcm_48000&audio_format=pcm_8000",
+        LISTEN + "&multichannel=false&multichannel=true",
+        LISTEN + "&%73ample_rate=8000",
+        "/v1/speak?model=aura-asteria-en&model=aura-2-thalia-en",
+        "/v1/realtime?model=gpt-realtime-mini&model=gpt-realtime",
+    ],
+)
+def test_what_decides_about_money_may_not_be_said_twice(
+    gateway: Gateway, provider: FakeLive, path: str
+) -> None:
+    key = gateway.mint(max_spend_usd=1)
+    with connected(gateway.origin) as connection:
+        connection.send(request("GET", path, *UPGRADE, VERSION, NONCE, key=key.secret))
+        reply = connection.reply()
+        assert (reply.status, b"stands twice in the query" in reply.body) == (400, True)
+    assert provider.sessions == []
+
+
 @pytest.mark.parametrize("path", ["/v1/text-to-speech/v/stream", "/deepgram/v1/read", "/v1/realtime/x"])
 def test_a_path_without_a_live_form_upgrades_nobody(gateway: Gateway, path: str) -> None:
     key = gateway.mint(max_spend_usd=1)

@@ -54,6 +54,11 @@ def test_a_text_that_stands_twice_is_refused_for_either_might_be_spoken(wire: st
         WIRES[wire].read_call(Asked(body=body, model="m"))
 
 
+def test_a_voice_that_is_named_twice_is_refused_for_either_might_speak() -> None:
+    with pytest.raises(BadRequest, match="`model` stands twice in the query"):
+        read("deepgram_speak", query=b"model=aura-asteria-en&model=aura-2-thalia-en", text="hi")
+
+
 def test_a_dialogue_costs_all_of_its_lines() -> None:
     call = read("elevenlabs_speech", inputs=[{"text": "ab", "voice_id": "x"}, {"text": "cde"}, "no line", {}])
     assert call.demand.most == {"characters": 5}

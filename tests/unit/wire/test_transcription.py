@@ -142,6 +142,22 @@ def test_what_decides_about_money_may_not_be_said_twice(query: str) -> None:
         listen(query, media_ms=1000)
 
 
+@pytest.mark.parametrize("name", ["detect_entities", "diarize", "redact", "keyterm"])
+def test_an_option_that_is_said_to_be_off_and_on_is_paid_for(name: str) -> None:
+    call = listen(f"{name}=false&{name}=yes", media_ms=1000)
+    assert call.demand.grade == name
+    assert listen("diarize_model=v2", media_ms=1000).demand.grade == "diarize"
+    assert listen("language=MULTI", media_ms=1000).demand.grade == "multi"
+    features = listen("summarize=false&summarize=v2", media_ms=1000).demand.most
+    assert features == listen("summarize=v2", media_ms=1000).demand.most
+
+
+def test_channels_said_of_raw_sound_are_not_those_of_a_file() -> None:
+    said = "multichannel=true&encoding=linear16&channels=1"
+    assert listen(said, media_ms=60_000, upload_bytes=1_000_000).demand.most == {"audio_ms": 20 * 60_000}
+    assert listen(said, upload_bytes=320_000).demand.most == {"audio_ms": 10_000}
+
+
 def test_what_is_said_twice_alike_is_said_once() -> None:
     assert listen("model=nova-3&model=nova-3&keyterm=a&keyterm=b", media_ms=1000).model == "nova-3"
 
