@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import machine, report, rounds, transfers
+from bench import machine, page, report, rounds, transfers
 from bench.contenders import KEYS, NAMES, TITLES
 from bench.measure import QUICK, STREAM_BURST, STREAM_EVENTS, STREAM_GAP_MS, Bench, Effort
 from bench.processes import choose_cores
@@ -96,6 +96,9 @@ def _run(asked: argparse.Namespace, bench: Bench, stack: ExitStack) -> int:
     _print(asked, bench, found, facts)
     if asked.json:
         _write(asked.json, bench, found, facts)
+    if asked.write:
+        noise = _noise(found.results)
+        asked.write.write_text(page.text(facts, _sections(found), _aims(found), noise=noise))
     return 1 if bench.complaints else 0
 
 
@@ -110,12 +113,8 @@ def _parts(asked: argparse.Namespace) -> set[str]:
 def _print(asked: argparse.Namespace, bench: Bench, found: Found, facts: dict[str, str]) -> None:
     show = report.markdown_table if asked.markdown else report.text_table
     print("\n" + ", ".join(f"{name}: {text}" for name, text in facts.items()))
-    if found.results:
-        print("\n" + show(report.rows(found.results, TITLES)) + "\n\n" + NOTES)
-    if found.carried:
-        print("\n" + show(transfers.rows(found.carried, TITLES)) + "\n\n" + transfers.NOTES)
-    if found.taps.figures:
-        print("\n" + show(table.rows(found.taps)) + "\n\n" + table.NOTES)
+    for section in _sections(found):
+        print("\n" + show(section.rows) + "\n\n" + section.notes)
     print()
     for name, reason in bench.left_out.items():
         print(f"left out: {name}: {reason}")
@@ -128,6 +127,20 @@ def _print(asked: argparse.Namespace, bench: Bench, found: Found, facts: dict[st
         print(
             f"soak {name}: {sizes[0]:.1f} MB at first, {sizes[-1]:.1f} MB at last, {growth:+.2f} MB once warm"
         )
+
+
+def _sections(found: Found) -> list[page.Section]:
+    """The tables of what was measured."""
+    sections = (
+        page.Section("Calls", report.rows(found.results, TITLES), NOTES),
+        page.Section(
+            "Large uploads and answers",
+            transfers.rows(found.carried, TITLES) if found.carried else [],
+            transfers.NOTES,
+        ),
+        page.Section("Taps", table.rows(found.taps) if found.taps.figures else [], table.NOTES),
+    )
+    return [section for section in sections if len(section.rows) > 1]
 
 
 def _aims(found: Found) -> list[report.Aim]:
@@ -183,6 +196,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--json", type=Path, default=None, metavar="FILE", help="also write every figure here"
+    )
+    parser.add_argument(
+        "--write", type=Path, default=None, metavar="FILE", help="also write a page of it (docs/speed.md)"
     )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     asked = parser.parse_args()

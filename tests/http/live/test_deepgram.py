@@ -4,7 +4,7 @@ import json
 from socket import SHUT_RDWR
 
 import pytest
-from tests.support.fake_live import Await, Close, FakeLive, Vanish
+from tests.support.fake_live import Await, Close, FakeLive, Gate, Vanish
 from tests.support.gateway import OPERATOR_KEYS, Gateway, until
 from tests.support.live_client import dial, refused, request_id, rest
 from websockets.exceptions import ConnectionClosed
@@ -148,11 +148,14 @@ def test_a_provider_that_vanishes_ends_the_callers_socket_without_a_word(
     gateway: Gateway, provider: FakeLive
 ) -> None:
     key = gateway.mint(max_spend_usd=1)
-    provider.script(Await(2), results(0, 0.5), Vanish())
+    gate = Gate()
+    provider.script(Await(2), results(0, 0.5), gate, Vanish())
     with dial(gateway, LISTEN, key=key.secret) as socket:
         socket.send(SECOND[:16_000])
         socket.send(SECOND[:9_600])
-        assert rest(socket) == ([results(0, 0.5)], 1006, "")
+        assert socket.recv(20) == results(0, 0.5)
+        gate.open()
+        assert rest(socket) == ([], 1006, "")
     usage = gateway.wait_settled(key, 1)
     (event,) = usage["events"]
     assert (event["estimated"], event["status"], event["audio_seconds"]) == (True, 502, 0.8)
