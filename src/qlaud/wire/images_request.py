@@ -97,7 +97,7 @@ def read_call(asked: Asked) -> ModelCall:
 
 def is_billed_in_tokens(model: str) -> bool:
     """Whether a model bills what it makes in tokens."""
-    return BY_GPT in model
+    return BY_GPT in model.lower()
 
 
 def _form_sizes(form: Form) -> tuple[int, int]:
@@ -160,6 +160,7 @@ def _call(fields: Fields, text_bytes: int, pictures: int, *, svg: bool) -> Model
 
 def tokens_of(model: str, size: str, quality: str) -> int:
     """The most output tokens of one picture of that size and quality."""
+    model = model.lower()  # as models are looked up
     if model == "gpt-image-1" or model.startswith(TABLED_MODELS):
         rows = [TABLE[size]] if size in TABLE else list(TABLE.values())
         return max(row.get(quality, row["high"]) for row in rows)

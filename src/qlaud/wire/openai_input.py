@@ -35,7 +35,7 @@ class _Image(msgspec.Struct):
 
 def image_tokens(model: str) -> int:
     """The most one picture costs on this model."""
-    return TILED_MINI_IMAGE_TOKENS if "4o-mini" in model else IMAGE_TOKENS
+    return TILED_MINI_IMAGE_TOKENS if "4o-mini" in model.lower() else IMAGE_TOKENS
 
 
 def note_unknown(found: Found) -> None:

@@ -144,21 +144,22 @@ def _fees(found: Found, members: Members, model: str) -> tuple[dict[str, int], s
     """What is billed besides tokens, at most, and the grade its price depends on."""
     if is_sonar(model):
         return {"calls": 1}, _search_context(members)
-    if "voxtral" in model and found.whole_context:
+    name = model.lower()  # as models are looked up
+    if "voxtral" in name and found.whole_context:
         return {"audio_ms": AUDIO_CHAT_MS}, ""
     asked = not json_body.is_null(members.get("web_search_options"))
-    searches = asked or "search-preview" in model or "search-api" in model
+    searches = asked or "search-preview" in name or "search-api" in name
     return ({"web_searches": DEFAULT_SEARCHES} if searches else {}), ""
 
 
 def is_sonar(model: str) -> bool:
     """Whether it is one of Perplexity's models by its own name: they search on every call, for a fee."""
-    return model.startswith("sonar") and not is_deep(model)
+    return model.lower().startswith("sonar") and not is_deep(model)
 
 
 def is_deep(model: str) -> bool:
     """Whether it searches as often as it likes, and reads what it finds at the caller's expense."""
-    return "deep-research" in model
+    return "deep-research" in model.lower()
 
 
 def _search_context(members: Members) -> str:
