@@ -5,6 +5,7 @@ play as long as the deployment allows.
 """
 
 from qlaud.core.errors import BadRequest
+from qlaud.wire.media import raw_byte_rate
 from qlaud.wire.form import Form
 from qlaud.wire.types import Asked
 
@@ -17,6 +18,12 @@ BYTES_PER_MS = 4
 FILE_FIELDS = frozenset(("file", "audio"))
 ADDRESS_FIELDS = frozenset(("url", "file_url", "file_id", "cloud_storage_url", "source_url"))
 """Where Groq, Mistral and ElevenLabs take audio from elsewhere."""
+
+RAW_FIELDS = ("file_format", "audio_format")
+"""Where a form may say that its file is nothing but samples, whatever stands at its beginning (ElevenLabs, xAI)."""
+RAW_BYTES_PER_S = {"pcm_s16le_16": 32_000}
+"""Of the one name that ElevenLabs has for raw sound (SDK 2.78.0)."""
+USUAL_RATE = 8_000
 
 
 def form_of(asked: Asked) -> Form:
@@ -36,7 +43,20 @@ def measured_ms(asked: Asked) -> int | None:
         heard = len(form.files) == 1 and form.files[0].name in FILE_FIELDS
         if not heard or not form.fields.keys().isdisjoint(ADDRESS_FIELDS):
             return None
+        if (bytes_per_s := _raw_rate(form)) is not None:
+            return max(-(-form.files[0].size * MS_PER_S // bytes_per_s), asked.media_ms or 0)
     return asked.media_ms
+
+
+def _raw_rate(form: Form) -> int | None:
+    """Bytes a second of a file that is called raw, None of any other."""
+    for name in RAW_FIELDS:
+        kind = (form.text(name) or "").lower()
+        rate = form.whole("sample_rate", least=1) or USUAL_RATE
+        found = RAW_BYTES_PER_S.get(kind) or raw_byte_rate(kind, rate, form.whole("channels", least=1) or 1)
+        if found is not None:
+            return found
+    return None
 
 
 def held_ms(asked: Asked) -> int:

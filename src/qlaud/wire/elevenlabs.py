@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire.audio_upload import MS_PER_S, form_of, held_ms, likely_ms
-from qlaud.wire.body import Members, read_body, read_text, read_whole
-from qlaud.wire.counts import Fields, count, last_number, millis, nested, number, objects, read_fields
+from qlaud.wire.body import Members, read_body, read_items, read_object, read_text, read_whole
+from qlaud.wire.counts import Fields, count, last_number, millis, number, objects, read_fields
 from qlaud.wire.speech import CREDITS
 from qlaud.wire.taps import BodyTap
 from qlaud.wire.types import ANSWERED, AnswerHead, Asked, ModelCall, Tap
@@ -93,6 +93,8 @@ class ElevenLabsCreditsWire(UnitWire):
     error_shape: str = "elevenlabs"
     takes_form: bool = True
     model_field: str = "model_id"
+    stated_in: frozenset[str] = frozenset()
+    """Members of a JSON body where this path is told how long the sound will be; others it does not read."""
 
     def read_call(self, asked: Asked) -> ModelCall:
         """What is to be made, and how long it will be. Raises InvalidJson or BadRequest."""
@@ -102,7 +104,7 @@ class ElevenLabsCreditsWire(UnitWire):
         else:
             members = read_body(asked.body)
             model = read_text(members, "model_id")
-            sound_ms = _stated_ms(members, asked.body)
+            sound_ms = _stated_ms({name: members[name] for name in self.stated_in & members.keys()})
         most = -(-(sound_ms or 0) * CREDITS_PER_S // MS_PER_S)
         return unit_call(
             model or asked.model,
@@ -118,14 +120,21 @@ class ElevenLabsCreditsWire(UnitWire):
         return known_tap(call, head, None if spent is None else Usage(credits=spent))
 
 
-def _stated_ms(members: Members, body: bytes) -> int | None:
-    """How much sound the request asks for, None where it leaves that to the provider."""
-    fields = read_fields(body) or {}
-    sections = objects(nested(fields, "composition_plan"), "sections")
-    lengths = [read_whole(members, "music_length_ms", least=0), millis(fields, "duration_seconds")]
-    if sections and all(number(section, "duration_ms") for section in sections):
+def _stated_ms(members: Members) -> int | None:
+    """How much sound these members ask for, None where one of them leaves that to the provider."""
+    lengths = [read_whole(members, "music_length_ms", least=0), _seconds_ms(members, "duration_seconds")]
+    plan = read_object(members, "composition_plan")
+    if plan is not None:
+        sections = [read_fields(section) or {} for section in read_items(plan, "sections")]
+        if not sections or not all(number(section, "duration_ms") for section in sections):
+            return None
         lengths.append(sum(number(section, "duration_ms") for section in sections))
     return max((length for length in lengths if length is not None), default=None)
+
+
+def _seconds_ms(members: Members, name: str) -> int | None:
+    value = members.get(name)
+    return None if value is None else millis(read_fields(b'{"s":%b}' % bytes(value)) or {}, "s")
 
 
 def _last_word_ms(transcript: Fields) -> int:

@@ -60,7 +60,9 @@ def test_what_a_call_may_cost_is_the_same_by_every_name_of_its_model(catalog: Ca
         own, other = demand(wire, upstream), demand(wire, name)
         longer = 0 if wire == "gemini_generate" else len(name) - len(upstream)
         assert other.input_tokens - own.input_tokens == longer, name
-        assert (other.most, other.grade, other.whole_context) == (own.most, own.grade, own.whole_context), name
+        assert (other.most, other.grade, other.whole_context) == (own.most, own.grade, own.whole_context), (
+            name
+        )
         assert (other.unbounded_tool is None) == (own.unbounded_tool is None), name
         assert other.thinking_budget == own.thinking_budget, name
         seen += bool(own.most) or own.unbounded_tool is not None

@@ -69,6 +69,23 @@ def test_audio_is_held_for_by_the_second_and_unread_audio_as_long_as_it_may_be(
     assert call.model == "whisper-1"
 
 
+@pytest.mark.parametrize(
+    ("wire", "said", "bytes_per_s"),
+    [
+        ("elevenlabs_transcription", {"file_format": "pcm_s16le_16"}, 32_000),
+        ("elevenlabs_voice_changer", {"file_format": "pcm_s16le_16"}, 32_000),
+        ("xai_transcription", {"audio_format": "mulaw", "sample_rate": "8000"}, 8_000),
+    ],
+)
+def test_a_file_that_is_called_raw_plays_as_its_samples_do_whatever_its_header_says(
+    wire: str, said: dict[str, str], bytes_per_s: int
+) -> None:
+    call = WIRES[wire].read_call(asked(form(size=100 * bytes_per_s, **said), media_ms=1))
+    assert call.demand.most in ({"audio_ms": 100_000}, {"credits": 100 * CREDITS_PER_S})
+    longer = WIRES[wire].read_call(asked(form(size=100, **said), media_ms=90_000))
+    assert longer.demand.most in ({"audio_ms": 90_000}, {"credits": 90 * CREDITS_PER_S})
+
+
 @pytest.mark.parametrize("wire", ["openai_transcription", "elevenlabs_transcription", "xai_transcription"])
 def test_a_body_that_is_no_form_is_refused(wire: str) -> None:
     with pytest.raises(BadRequest, match="multipart/form-data"):
@@ -268,32 +285,54 @@ def test_an_answer_that_never_came_costs_nothing() -> None:
     assert outcome("openai_transcription", call, b"1\n00:00 hi", TEXT) != Nothing()
 
 
+PLAN = {"sections": [{"duration_ms": 3000}, {"duration_ms": 4000}]}
+OPEN_PLAN = {"sections": [{"duration_ms": 3000}, {}]}
+
+
 @pytest.mark.parametrize(
-    ("fields", "spent"),
+    ("wire", "fields", "spent"),
     [
-        ({"text": "a door", "duration_seconds": 2.5}, 250),
-        ({"prompt": "a waltz", "music_length_ms": 10_001}, 1001),
-        ({"composition_plan": {"sections": [{"duration_ms": 3000}, {"duration_ms": 4000}]}}, 700),
+        ("elevenlabs_credits", {"text": "a door", "duration_seconds": 2.5}, 250),
+        ("elevenlabs_music", {"prompt": "a waltz", "music_length_ms": 10_001}, 1001),
+        ("elevenlabs_music", {"composition_plan": PLAN}, 700),
+        ("elevenlabs_music", {"composition_plan": PLAN, "music_length_ms": 1000}, 700),
     ],
 )
-def test_sound_of_a_stated_length_is_held_for(fields: dict[str, object], spent: int) -> None:
-    call = WIRES["elevenlabs_credits"].read_call(Asked(body=json.dumps(fields).encode(), model="m"))
+def test_sound_of_a_stated_length_is_held_for(wire: str, fields: dict[str, object], spent: int) -> None:
+    call = WIRES[wire].read_call(Asked(body=json.dumps(fields).encode(), model="m"))
     assert call.demand.most == {"credits": spent}
     assert call.demand.unbounded_tool is None
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("wire", "fields"),
     [
-        {"text": "a door"},
-        {"text": "a door", "duration_seconds": None},
-        {"prompt": "a waltz", "music_length_ms": 0},
-        {"composition_plan": {"sections": [{"duration_ms": 3000}, {}]}},
-        {"voice_description": "old", "text": "Hello"},
+        ("elevenlabs_credits", {"text": "a door"}),
+        ("elevenlabs_credits", {"text": "a door", "duration_seconds": None}),
+        ("elevenlabs_music", {"prompt": "a waltz", "music_length_ms": 0}),
+        ("elevenlabs_music", {"composition_plan": OPEN_PLAN}),
+        ("elevenlabs_music", {"composition_plan": OPEN_PLAN, "music_length_ms": 1000}),
+        ("elevenlabs_voice_design", {"voice_description": "old", "text": "Hello"}),
     ],
 )
-def test_sound_of_a_length_that_is_left_to_the_provider_is_not_bounded(fields: dict[str, object]) -> None:
-    call = WIRES["elevenlabs_credits"].read_call(Asked(body=json.dumps(fields).encode(), model="m"))
+def test_sound_of_a_length_that_is_left_to_the_provider_is_not_bounded(
+    wire: str, fields: dict[str, object]
+) -> None:
+    call = WIRES[wire].read_call(Asked(body=json.dumps(fields).encode(), model="m"))
+    assert call.demand.unbounded_tool
+
+
+@pytest.mark.parametrize(
+    ("wire", "fields"),
+    [
+        ("elevenlabs_music", {"prompt": "a waltz", "duration_seconds": 0.5}),
+        ("elevenlabs_credits", {"text": "a door", "music_length_ms": 10}),
+        ("elevenlabs_credits", {"text": "a door", "composition_plan": PLAN}),
+        ("elevenlabs_voice_design", {"text": "Hello", "duration_seconds": 0.5}),
+    ],
+)
+def test_a_length_that_its_path_does_not_read_bounds_nothing(wire: str, fields: dict[str, object]) -> None:
+    call = WIRES[wire].read_call(Asked(body=json.dumps(fields).encode(), model="m"))
     assert call.demand.unbounded_tool
 
 
