@@ -5,8 +5,8 @@ play as long as the deployment allows.
 """
 
 from qlaud.core.errors import BadRequest
-from qlaud.wire.media import raw_byte_rate
 from qlaud.wire.form import Form
+from qlaud.wire.media import raw_byte_rate
 from qlaud.wire.types import Asked
 
 LEAST_MS = 10_000
