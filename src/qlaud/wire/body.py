@@ -24,6 +24,7 @@ MAX_WHOLE = 2**31 - 1
 
 _BOM = b"\xef\xbb\xbf"
 _BYTE = re.compile(r" ?\(byte (\d+)\)")
+_ESCAPED = re.compile(rb"\\(?:u00([2-7][0-9A-Fa-f])|(/))")
 _KEY = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 _AFTER = re.compile(rb"[ \t\r\n]*([,}])")
 _members = cast("Callable[[bytes], dict[str, Raw]]", msgspec.json.Decoder(dict[str, Raw]).decode)
@@ -100,6 +101,13 @@ def item_spans(text: bytes) -> list[tuple[int, int]]:
         at = start + len(item)
         spans.append((start, at))
     return spans
+
+
+def without_escapes(text: bytes) -> bytes:
+    """JSON in which no visible ASCII character hides behind an escape, to look for words in; no longer JSON."""
+    if b"\\" not in text:
+        return text
+    return _ESCAPED.sub(lambda found: found[2] or bytes((int(found[1], 16),)), text)
 
 
 def is_null(value: Raw | None) -> bool:

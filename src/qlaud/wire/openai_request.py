@@ -71,14 +71,14 @@ def read_call(body: bytes) -> ModelCall:
     _note_messages(found, members.get("messages"))
     tool_tokens = _note_tools(found, members)
     most, grade = _fees(found, members, model)
-    cache = _google_cache(members)
+    resource = _google_cache(members) or _qwen_file(body, model)
     options = json_body.read_object(members, "stream_options")
     return ModelCall(
         model=model,
         stream=json_body.read_flag(members, "stream"),
         demand=Demand(
             input_tokens=len(body) - found.image_bytes + found.images * image_tokens(model) + tool_tokens,
-            whole_context=found.whole_context or "web_searches" in most or cache is not None,
+            whole_context=found.whole_context or "web_searches" in most or resource is not None,
             candidates=json_body.read_whole(members, "n", least=1, most=MOST_CANDIDATES) or 1,
             # Both given: a host may go by either, so the larger one is what must be paid for.
             max_output=max(given.values(), default=None),
@@ -93,7 +93,7 @@ def read_call(body: bytes) -> ModelCall:
         wants_usage=options is not None and json_body.read_flag(options, "include_usage"),
         end_user=end_user(members),
         limit_fields=tuple(given),
-        account_resource=cache,
+        account_resource=resource,
     )
 
 
@@ -177,6 +177,12 @@ def _google_cache(members: Members) -> str | None:
         if b"cached" in value or b"\\u00" in value:
             return name
     return None
+
+
+def _qwen_file(body: bytes, model: str) -> str | None:
+    """What names a file of the operator's account, which Qwen's models for documents read whole."""
+    is_named = model.lower().startswith("qwen") and b"fileid://" in json_body.without_escapes(body)
+    return "fileid" if is_named else None
 
 
 def _unbounded(members: Members, model: str) -> str | None:

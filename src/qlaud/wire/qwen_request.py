@@ -38,6 +38,8 @@ KNOWN_PARTS = {"text", "image", "cache_control", "min_pixels", "max_pixels"}
 """What stands whole in the body, or has a known most; anything else (sound, films, files) is input from elsewhere."""
 NOT_BOUNDED = ("enable_search", "search_options", "plugins")
 """What makes the provider work, or read, beyond the body."""
+HEADERS_NOT_BOUNDED = frozenset((b"x-dashscope-plugin", b"x-dashscope-async"))
+"""The second makes a task of it, whose answer tells no usage."""
 STREAM_HEADERS = ((b"x-dashscope-sse", b"enable"), (b"accept", b"text/event-stream"))
 
 
@@ -52,30 +54,32 @@ def read_call(asked: Asked) -> ModelCall:
     given = json_body.read_object(members, "input") or NO_MEMBERS
     parameters = json_body.read_object(members, "parameters") or NO_MEMBERS
     stream = any((name, value.lower()) in STREAM_HEADERS for name, value in asked.headers)
-    if "text" in given and "messages" not in given and "prompt" not in given:
+    if "text" in given and all(json_body.is_null(given.get(name)) for name in ("messages", "prompt")):
         return speech_call(model, given, len(asked.body), stream=stream)
     if model.lower().startswith(PICTURE_MODELS):
         usual = 1 if model.lower().startswith("qwen-image") else USUAL_PICTURES
         pictures = json_body.read_whole(parameters, "n", least=1, most=MOST_PICTURES) or usual
         return unit_call(model, {"images": pictures}, Usage(images=pictures), stream=stream)
     limit = json_body.read_whole(parameters, LIMIT, least=1)
+    plain = json_body.without_escapes(asked.body)
+    names_file = b"fileid://" in plain
     tokens, whole_context = _input(asked.body, given)
     return ModelCall(
         model=model,
         stream=stream,
         demand=Demand(
             input_tokens=tokens + (TOOL_PROMPT_TOKENS if "tools" in parameters else 0),
-            whole_context=whole_context,
+            whole_context=whole_context or names_file,
             candidates=json_body.read_whole(parameters, "n", least=1, most=MOST_CANDIDATES) or 1,
             max_output=limit,
             thinking_budget=json_body.read_whole(parameters, "thinking_budget", least=0) or 0,
-            cache_ttls=frozenset(("5m",)) if b'"cache_control"' in asked.body else frozenset(),
+            cache_ttls=frozenset(("5m",)) if b'"cache_control"' in plain else frozenset(),
             most=NOTHING_ELSE,
             unbounded_tool=_not_bounded(parameters, asked),
         ),
         wants_usage=True,
         limit_fields=(LIMIT,) if limit is not None else (),
-        account_resource="fileid" if b"fileid://" in asked.body or "file_ids" in given else None,
+        account_resource="fileid" if names_file or "file_ids" in given else None,
     )
 
 
@@ -106,8 +110,7 @@ def speech_call(model: str, given: Members, body_bytes: int, *, stream: bool) ->
 
 def _input(body: bytes, given: Members) -> tuple[int, bool]:
     """The most input tokens in the body, and whether there may be input that is not in it."""
-    tokens, elsewhere = len(body), b"fileid://" in body
-    elsewhere = elsewhere or bool(given.keys() - KNOWN_INPUT)
+    tokens, elsewhere = len(body), bool(given.keys() - KNOWN_INPUT)
     messages = given.get("messages")
     if messages is None:
         return tokens, elsewhere
@@ -131,6 +134,6 @@ def _not_bounded(parameters: Members, asked: Asked) -> str | None:
         if name in parameters and bytes(parameters[name]) not in (b"null", b"false", b"{}", b"[]"):
             return name
     return next(
-        (name.decode("latin-1") for name, _ in asked.headers if name == b"x-dashscope-plugin"),
+        (name.decode("latin-1") for name, _ in asked.headers if name in HEADERS_NOT_BOUNDED),
         None,
     )

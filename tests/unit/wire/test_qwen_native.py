@@ -86,6 +86,25 @@ def test_a_file_of_the_operators_account_is_named() -> None:
     assert read(body()).account_resource is None
 
 
+@pytest.mark.parametrize("spelled", ["fileid:\\/\\/file-fe-1", "file\\u0069d://file-fe-1"])
+def test_a_file_is_found_however_its_address_is_spelled(spelled: str) -> None:
+    system = body({"messages": [{"role": "system", "content": "HERE"}]}).replace(b"HERE", spelled.encode())
+    call = read(system)
+    assert (call.account_resource, call.demand.whole_context) == ("fileid", True)
+    chat = b'{"model":"qwen-long","messages":[{"role":"system","content":"%b"}]}' % spelled.encode()
+    asked = WIRES["openai_chat"].read_call(Asked(body=chat))
+    assert (asked.account_resource, asked.demand.whole_context) == ("fileid", True)
+
+
+def test_a_task_that_tells_no_usage_has_no_bound() -> None:
+    assert read(body(), ((b"x-dashscope-async", b"enable"),)).demand.unbounded_tool == "x-dashscope-async"
+
+
+def test_speech_beside_members_that_are_null_is_speech() -> None:
+    call = read(body({"text": "Hello", "messages": None}))
+    assert call.demand.most == {"characters": 10}
+
+
 def test_a_picture_counts_as_many_tokens_as_one_may_have_and_not_as_text() -> None:
     url = "data:image/png;base64," + "A" * 90_000
     inline = body({"messages": [{"role": "user", "content": [{"text": "what?"}, {"image": url}]}]})
