@@ -68,6 +68,17 @@ def mp3_frame(kbits: int = 128) -> bytes:
     return bytes([0xFF, 0xFB, index << 4 | 1 << 2, 0xC0]).ljust(144 * kbits * 1000 // 48_000, b"\x55")
 
 
+def ac3_frame(kbits_code: int = 8, *, rate_code: int = 0, size: int = 512) -> bytes:
+    """A frame of AC-3: 48 kHz and 128 kbit/s unless said otherwise."""
+    head = b"\x0b\x77\0\0" + bytes([rate_code << 6 | kbits_code << 1, 8 << 3])
+    return head + bytes(size - len(head))
+
+
+def eac3_frame(size: int = 400, *, codes: int = 3) -> bytes:
+    """A frame of E-AC-3; `codes` are its rate and its blocks."""
+    return b"\x0b\x77" + (size // 2 - 1).to_bytes(2) + bytes([codes << 4, 16 << 3]) + bytes(size - 6)
+
+
 def adts_frame(size: int = 200, *, rate_index: int = 8) -> bytes:
     """AAC; 1024 samples, at 16 kHz 64 ms."""
     head = bytes(

@@ -28,6 +28,11 @@ USUAL_SCALE = 1_000_000
 """Nanoseconds of a unit of time, where the file names no other."""
 
 _MASTERS = frozenset((SEGMENT, INFO, TRACKS, TRACK, AUDIO, CLUSTER, GROUP))
+_PARENTS = {
+    **dict.fromkeys((SCALE, DURATION), INFO),
+    **dict.fromkeys((CODEC, PRIVATE), TRACK),
+    **dict.fromkeys((RATE, CHANNELS, BITS), AUDIO),
+}
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 
@@ -67,15 +72,17 @@ class _Film:
         self._first: int | None = None
         self._last_ns = 0
         self._start_ns = 0
+        self._described: set[tuple[int, int]] = set()
 
     def read(self) -> None:
         """Every element, those with others in them from the inside. Raises Unreadable for one that does not fit."""
         source, at = self._source, 0
-        ends = [source.size]
+        ends, masters = [source.size], [0]
         while at < source.size:
             source.step(HEAVY_STEPS)
             while at >= ends[-1]:
                 ends.pop()
+                masters.pop()
             element = element_at(source, at)
             is_master = element.id in _MASTERS
             if element.size is None:
@@ -85,6 +92,7 @@ class _Film:
             else:
                 end = self._fitting(element.id, element.start, element.start + element.size, ends[-1])
             if not is_master:
+                self._check_place(element.id, masters[-1])
                 self._take(element.id, element.start, end)
                 at = end
                 continue
@@ -93,9 +101,22 @@ class _Film:
                 self._tracks.append(self._track)
             if element.start < end < ends[-1]:
                 ends.append(end)
+                masters.append(element.id)
+            elif element.start < end:
+                masters[-1] = element.id
             if len(ends) > MAX_DEPTH:
                 raise Unreadable
             at = element.start if end > element.start else end
+
+    def _check_place(self, id_: int, master: int) -> None:
+        """Raises Unreadable for what describes a track somewhere else, or twice: decoders differ on that."""
+        if _PARENTS.get(id_, master) != master:
+            raise Unreadable
+        if id_ in _PARENTS:
+            place = len(self._tracks), id_
+            if place in self._described:
+                raise Unreadable
+            self._described.add(place)
 
     def _fitting(self, id_: int, start: int, end: int, most: int) -> int:
         """The end of an element within its master. A decoder would look for clusters in one that does not fit."""

@@ -5,6 +5,7 @@ play, which is what a decoder puts out whatever the tables say. Of the sound its
 bytes of packets of Opus and MP3; a frame of another codec is taken as one, but must not be larger than one can be.
 """
 
+import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
 
@@ -21,6 +22,9 @@ MAX_TABLE_BYTES = 16_777_216
 MAX_DESCRIPTION_BYTES = 65_536
 
 _CONTAINERS = frozenset((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"mvex", b"moof", b"traf"))
+_OPAQUE = frozenset((b"mdat", b"free", b"skip", b"wide"))
+"""Nobody looks into these."""
+_TABLE = re.compile(rb"trak|mdia|stbl|stsd|stts|stsz|stsc|stco|co64|trun|moof")
 _RUN_FIELDS = (0x100, 0x200, 0x400, 0x800)
 """What a run may tell of each sample: duration, size, flags, time of composition."""
 
@@ -77,6 +81,13 @@ class _Movie:
                 raise Unreadable
             elif kind in self._readers:
                 self._readers[kind](start, stop)
+            elif kind not in _OPAQUE:
+                self._check_closed(start, stop)
+
+    def _check_closed(self, start: int, stop: int) -> None:
+        """Raises Unreadable for a box that is not looked into here and may hold what others read there."""
+        if _TABLE.search(self._source.exactly(start, stop - start)):
+            raise Unreadable
 
     def played_ms(self) -> int:
         """The longest of all that is said."""

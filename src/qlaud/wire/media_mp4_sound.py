@@ -6,10 +6,9 @@ from msgspec import Struct
 
 from qlaud.wire.media_codecs import OPUS_RATE, aac_layout, opus_samples
 from qlaud.wire.media_flac import stream_layout
-from qlaud.wire.media_packets import Play, mp3_play
+from qlaud.wire.media_packets import Play, ac3_play, mp3_play
 from qlaud.wire.media_source import LEAST_RATE, MOST_RATE, Unreadable
 
-AC3_MOST_BYTES = 4096
 MOST_CHANNELS = 64
 
 
@@ -48,23 +47,21 @@ def sound_of(entry: bytes) -> Sound | None:
     if kind in _PCM_BYTES:
         return Sound(kind, 1, rate, sample_bytes=_sample_bytes(entry))
     if kind in _AC3:
-        return Sound(kind, 1536, rate, AC3_MOST_BYTES)
+        return Sound(kind, 0, rate, look=ac3_play(rate))
     if kind in (b".mp3", b"ms\0U"):
         return Sound(kind, 0, rate, look=mp3_play(rate))
     if kind in _AMR:
         samples, rate, most_bytes = _AMR[kind]
-        at = entry.find(b"damr") + 4
-        frames = max(entry[at + 8] if 4 <= at < len(entry) - 8 else 1, 1)
+        inner = _inner(entry, b"damr")
+        frames = max(inner[8] if len(inner) > 8 else 1, 1)
         return Sound(kind, samples * frames, rate, most_bytes * frames)
     if kind == b"mp4a":
         return _mpeg4(entry, rate)
     if kind == b"alac":
-        at = entry.find(b"alac", 8) + 8
-        samples, rate = int.from_bytes(entry[at : at + 4]), int.from_bytes(entry[at + 20 : at + 24])
-        return Sound(kind, samples, rate)
+        cookie = _inner(entry, b"alac")[4:]
+        return Sound(kind, int.from_bytes(cookie[:4]), int.from_bytes(cookie[20:24]))
     if kind == b"fLaC":
-        at = entry.find(b"dfLa") + 12
-        rate, _, samples = stream_layout(entry[at : at + 18])
+        rate, _, samples = stream_layout(_inner(entry, b"dfLa")[8:26])
         return Sound(kind, samples, rate)
     return None
 
@@ -95,10 +92,8 @@ def _is_wide(entry: bytes) -> bool:
 
 def _mpeg4(entry: bytes, rate: int) -> Sound:
     """By the descriptors of ISO 14496-1, 7.2.6.5: which codec, and for AAC its configuration."""
-    at = entry.find(b"esds") + 8
-    if at < 8:
-        raise Unreadable
-    at, _ = _descriptor(entry, at, 0x03)
+    entry = _inner(entry, b"esds")
+    at, _ = _descriptor(entry, 4, 0x03)
     flags = entry[at + 2]
     at += 3 + (2 if flags & 0x80 else 0) + (2 if flags & 0x20 else 0)
     at, _ = _descriptor(entry, at, 0x04)
@@ -110,6 +105,20 @@ def _mpeg4(entry: bytes, rate: int) -> Sound:
     at, size = _descriptor(entry, at + 13, 0x05)
     rate, most_bytes = aac_layout(entry[at : at + size])
     return Sound(b"mp4a", 1024, rate, most_bytes)
+
+
+def _inner(entry: bytes, kind: bytes) -> bytes:
+    """What is in the one box of that kind within a description, QuickTime's `wave` included; empty where none is.
+
+    Raises Unreadable where its name stands twice: two readers might take two boxes.
+    """
+    if entry.count(kind) - (entry[4:8] == kind) > 1:
+        raise Unreadable
+    at = entry.find(kind, 8)
+    if at < 4:
+        return b""
+    size = int.from_bytes(entry[at - 4 : at])
+    return entry[at + 4 : at - 4 + size] if size >= 8 else b""
 
 
 def _descriptor(entry: bytes, at: int, tag: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from qlaud.wire.media_ac3 import ac3_frame
 from qlaud.wire.media_codecs import (
     OPUS_RATE,
     VorbisPackets,
@@ -38,14 +39,14 @@ def play_of(codec: str, private: bytes, rate: int, bits: int) -> Sound:
     if codec in ("A_MPEG/L3", "A_MPEG/L2"):
         return Sound(mp3_play(rate), rate)
     if codec in ("A_AC3", "A_EAC3"):
-        return Sound(_fixed(1536, 4096), rate)
+        return Sound(ac3_play(rate), rate)
     if codec == "A_FLAC":
         flac_rate = stream_layout(private[8:26])[0]
         return Sound(_flac(flac_rate), flac_rate)
     if codec in ("A_PCM/INT/LIT", "A_PCM/INT/BIG", "A_PCM/FLOAT/IEEE") and bits:
         return Sound(lambda _, size: -(-size * 8 // bits), rate)
     if codec == "A_ALAC":
-        return Sound(_fixed(int.from_bytes(private[:4]), 0), rate)
+        return Sound(_fixed(int.from_bytes(private[:4]), 0), int.from_bytes(private[20:24]))
     raise Unreadable
 
 
@@ -66,6 +67,18 @@ def mp3_play(rate: int) -> Play:
     def play(first: bytes, size: int) -> int:
         frame = mp3_frame(first, 0) if len(first) >= HEAD_BYTES else None
         if frame is None or size > frame[0] or frame[2] != rate:
+            raise Unreadable
+        return frame[1]
+
+    return play
+
+
+def ac3_play(rate: int) -> Play:
+    """Each packet is one frame of AC-3 of this rate, as its head says."""
+
+    def play(first: bytes, size: int) -> int:
+        frame = ac3_frame(first)
+        if frame is None or size != frame[0] or frame[2] != rate:
             raise Unreadable
         return frame[1]
 

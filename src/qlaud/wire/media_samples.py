@@ -41,6 +41,8 @@ _METADATA = frozenset(
     )
 )
 """Chunks of four letters behind the sound that hold none. Any other is counted as sound."""
+_COMMON = b"COMM"
+"""Of AIFF: some decoders take what it says behind the sound for what came before."""
 _AIFF_BYTES = {
     b"NONE": 0, b"twos": 0, b"sowt": 0, b"in24": 3, b"in32": 4, b"fl32": 4, b"FL32": 4, b"fl64": 8, b"FL64": 8,
     b"ulaw": 1, b"ULAW": 1, b"alaw": 1, b"ALAW": 1, b"raw ": 0,
@@ -66,6 +68,8 @@ def wav_ms(source: Source) -> int:
         if kind == b"data":
             break
         if kind == b"fmt ":
+            if layout:
+                raise Unreadable  # some decoders take the first, others the last
             layout = source.exactly(at + 8, min(size, 40))
         at += 8 + size + size % 2
     start = at + 8
@@ -77,12 +81,16 @@ def _sound_end(source: Source, start: int, size: int, head: str) -> int:
     end = start + size
     at = end + size % 2
     if size == 0 or end >= source.size:
-        return source.size
+        end = source.size
     while at + 8 <= source.size:
         source.step()
         kind, length = struct.unpack(head, source.exactly(at, 8))
+        if kind == _COMMON:
+            raise Unreadable
         if kind not in _METADATA:
-            return source.size
+            end = source.size
+            if head == "<4sI":
+                break
         at += 8 + length + length % 2
     return end
 
@@ -116,7 +124,9 @@ def aiff_ms(source: Source) -> int:
     while True:
         source.step()
         name, size = struct.unpack(">4sI", source.exactly(at, 8))
-        if name == b"COMM":
+        if name == _COMMON:
+            if rate:
+                raise Unreadable  # some decoders take the first, others the last
             frame, rate = _aiff_layout(source.exactly(at + 8, min(size, 22)), packed=kind == b"AIFC")
         elif name == b"SSND" and rate:
             start = at + 16  # behind an offset and a block size

@@ -7,8 +7,10 @@ from tests.support.media_files import (
     LONG,
     OPUS_20,
     VORBIS_ID,
+    ac3_frame,
     block,
     cluster,
+    eac3_frame,
     ebml,
     flac_frame,
     flac_info,
@@ -23,6 +25,10 @@ SIXTY = b"\x18" + bytes(40)
 """An Opus packet of 60 ms."""
 BLOCKS = [block(60 * n, SIXTY) for n in range(10)]
 RATE_48 = ebml(0xE1, ebml(0xB5, struct.pack(">f", 48_000.0)))
+
+
+PCM_8 = ebml(0xE1, ebml(0xB5, struct.pack(">d", 8000.0)), ebml(0x9F, b"\1"), ebml(0x6264, b"\x08"))
+"""A byte is a sample, 8000 of them a second."""
 
 
 def of_codec(codec: bytes, private: bytes, *frames: bytes, audio: bytes = RATE_48) -> bytes:
@@ -85,9 +91,11 @@ def vorbis_private() -> bytes:
         (of_codec(b"A_AAC", b"\x11\x88", *[b"x" * 300] * 10), 214),
         (of_codec(b"A_AAC/MPEG4/LC", b"", *[b"x" * 300] * 10), 214),
         (of_codec(b"A_MPEG/L3", b"", *[mp3_frame()] * 10), 240),
-        (of_codec(b"A_AC3", b"", *[b"x" * 300] * 10), 320),
+        (of_codec(b"A_AC3", b"", *[ac3_frame()] * 10), 320),
+        (of_codec(b"A_EAC3", b"", *[eac3_frame()] * 10), 320),
+        (of_codec(b"A_EAC3", b"", *[eac3_frame(codes=0)] * 60), 320),
         (of_codec(b"A_FLAC", b"fLaC\x80\0\0\x22" + flac_info(0), *[flac_frame(n) for n in range(10)]), 2560),
-        (of_codec(b"A_ALAC", (4096).to_bytes(4) + bytes(20), *[b"x"] * 10), 854),
+        (of_codec(b"A_ALAC", (4096).to_bytes(4) + bytes(16) + (48_000).to_bytes(4), *[b"x"] * 10), 854),
         (
             of_codec(
                 b"A_PCM/INT/LIT",
@@ -109,6 +117,13 @@ def test_every_codec_has_its_packets(file: bytes, ms: int) -> None:
     "file",
     [
         of_codec(b"A_DTS", b"", b"x"),
+        of_codec(b"A_AC3", b"", ac3_frame(rate_code=2)),  # 32 kHz, and called 48
+        of_codec(b"A_AC3", b"", ac3_frame() * 2),
+        of_codec(b"A_AC3", b"", b"x" * 300),
+        of_codec(b"A_EAC3", b"", eac3_frame(codes=15)),
+        of_codec(b"A_PCM/INT/LIT", b"", bytes(8000), audio=PCM_8 + ebml(0xB5, struct.pack(">d", 64e6))),
+        of_codec(b"A_PCM/INT/LIT", b"", bytes(8000), audio=PCM_8 + RATE_48),
+        of_codec(b"A_OPUS", b"", SIXTY, audio=ebml(0x86, b"A_PCM/INT/LIT")),
         of_codec(b"A_AAC", b"\x11\x88", b"x" * 9000),
         of_codec(b"A_AAC", b"", b"x", audio=b""),
         of_codec(b"A_MPEG/L3", b"", mp3_frame() * 2),

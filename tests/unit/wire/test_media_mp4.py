@@ -8,6 +8,7 @@ from tests.support.media_files import (
     FTYP,
     OPUS_20,
     OPUS_ENTRY,
+    ac3_frame,
     box,
     esds,
     flac_info,
@@ -108,7 +109,6 @@ def test_ticks_of_each_frame_in_a_fragment_are_read() -> None:
     ("entry", "count", "size", "ms"),
     [
         (sound_entry(b"alac", 0, full(b"alac", u32(4096), bytes(16), u32(44_100))), 100, 9000, 9288),
-        (sound_entry(b"ac-3", 48_000), 100, 500, 3200),
         (sound_entry(b"samr", 8000, box(b"damr", b"qlau\0\0\0\0\5")), 100, 160, 10_000),
         (sound_entry(b"samr", 8000), 100, 32, 2000),
         (sound_entry(b"samr", 8000), 100, 33, None),
@@ -188,6 +188,34 @@ def test_frames_of_mp3_are_looked_at_where_they_stand(entry: bytes) -> None:
     assert played(FTYP + sound + movie(track(entry, *chunks_of([10], [start], size=384)))) == 240
     assert played(FTYP + sound + movie(track(entry, *chunks_of([5], [start], size=768)))) is None
     assert played(FTYP + sound + movie(track(entry, *chunks_of([10], [start + 1], size=384)))) is None
+
+
+def test_frames_of_ac3_are_looked_at_where_they_stand() -> None:
+    sound, start = box(b"mdat", ac3_frame() * 10), len(FTYP) + 8
+    entry, tables = sound_entry(b"ac-3", 48_000), chunks_of([10], [start], size=512)
+    assert played(FTYP + sound + movie(track(entry, *tables))) == 320
+    assert played(FTYP + sound + movie(track(sound_entry(b"ac-3", 65_000), *tables))) is None
+
+
+FAKE = esds(b"\x17\x87\xa1\x20\x08")
+"""AAC of a million samples a second."""
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        m4a(track(sound_entry(b"mp4a", 8000, box(b"free", FAKE), esds(b"\x15\x88")), stts((9, 0)), stsz(9))),
+        m4a(track(AAC_16K, stts((1, 1)), stsz(1)), box(b"udta", track(AAC_16K, stts((999, 1)), stsz(999)))),
+        m4a(track(AAC_16K, stts((1, 1)), stsz(1), box(b"tapt", stsz(999)))),
+        m4a(track(AAC_16K, stts((1, 1)), stsz(1))) + box(b"udta", track(AAC_16K, stts((999, 1)), stsz(999))),
+    ],
+)
+def test_what_only_some_readers_find_has_no_playing_time(file: bytes) -> None:
+    assert played(file) is None
+
+
+def test_what_nobody_looks_into_may_hold_anything() -> None:
+    assert played(m4a(TEN, box(b"udta", b"a name"), box(b"free", TEN))) == played(m4a(TEN))
 
 
 def test_packets_of_opus_in_fragments_are_looked_at() -> None:

@@ -179,3 +179,18 @@ def test_raw_samples_have_a_byte_rate_by_every_name(
     encoding: str, rate: int, channels: int, bytes_per_s: int | None
 ) -> None:
     assert raw_byte_rate(encoding, rate, channels) == bytes_per_s
+
+
+def test_a_layout_that_stands_twice_is_read_by_some_as_the_first_and_by_others_as_the_last() -> None:
+    slow, fast = (
+        wav_format(rate=8000, block=1, bits=8),
+        wav_format(channels=8, rate=1_000_000, block=64, bits=64),
+    )
+    sound = chunk(b"data", bytes(80_000))
+    assert played(wav(slow, sound)) == 10_000
+    assert played(wav(slow, fast, sound)) is None
+    assert played(wav(fast, slow, sound)) is None
+    fields = aiff(8000, rate=8000, channels=1, bits=8)
+    common = fields[12:38]
+    assert common.startswith(b"COMM")
+    assert played(aiff(8000, rate=1_000_000, channels=8, bits=64, behind=common)) is None
