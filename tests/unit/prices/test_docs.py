@@ -26,7 +26,7 @@ def examples(tmp_path: Path) -> list[Path]:
 
 
 def test_the_examples_are_valid(examples: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    prices, models, provider, own = examples
+    prices, models, provider, own, addition = examples
     text = re.sub(r"\[seed\].*?\n\n", "", prices.read_text(), flags=re.DOTALL)
     text += '[[model]]\nid = "acme-1"\nsource = "s"\nverified = 2026-01-01\n'
     prices.write_text(text + '[[model.prices]]\nrates = { input_tokens = "1/M" }\n')
@@ -37,8 +37,11 @@ def test_the_examples_are_valid(examples: list[Path], monkeypatch: pytest.Monkey
     monkeypatch.undo()
     folder = own.parent / "own"
     folder.mkdir()
-    own.rename(folder / "vllm.toml")
-    assert load_registry({}, folder).provider("vllm").configured
+    text = own.read_text()
+    for whole in (text, f"{text}\n{addition.read_text()}"):
+        (folder / "vllm.toml").write_text(whole)
+        assert load_registry({}, folder).provider("vllm").configured
+    assert "openai_embeddings" in load_registry({}, folder).provider("vllm").wires
 
 
 def test_every_quantity_that_can_have_a_price_is_documented() -> None:
