@@ -124,7 +124,7 @@ class Worker:
 
     def __init__(self, desk: "JobsDesk", *, silence_ms: int = DAY_MS) -> None:
         outlets = Outlets(http=desk.provider, simulator=desk.provider)
-        directory = Directory(
+        self.directory = directory = Directory(
             desk.catalog, Registry({one.slug: one for one in (desk.acme, *desk.others)}), outlets
         )
         self.store = JobStore(desk.pool.acquire)
