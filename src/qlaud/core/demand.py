@@ -18,6 +18,8 @@ class Demand(Struct, frozen=True, gc=False):
     """An upper bound of the billable input that stands in the body, never an estimate."""
     whole_context: bool = False
     """Input that is not in the body (file ids, document URLs, provider tools): counts as the whole context."""
+    inputs: int = 1
+    """How many inputs there are that have a context each (embeddings)."""
     candidates: int = 1
     max_output: int | None = None
     """The caller's own output limit, per candidate."""
@@ -38,6 +40,17 @@ class Demand(Struct, frozen=True, gc=False):
     has both, the dearer counts."""
     unbounded_tool: str | None = None
     """A provider tool whose cost nobody can bound."""
+
+
+def most_input(demand: Demand, context_window: int | None) -> int | None:
+    """The most input that may be billed, by the context that each of its inputs has (None: not known).
+
+    None where it has no bound: it stands elsewhere, and nobody knows how large a context is.
+    """
+    if context_window is None:
+        return None if demand.whole_context else demand.input_tokens
+    most = context_window * demand.inputs
+    return most if demand.whole_context else min(demand.input_tokens, most)
 
 
 PROVIDER_TOOLS = frozenset(("web_searches", "tool_calls"))

@@ -21,7 +21,7 @@ from itertools import product
 from msgspec import Struct
 from msgspec.structs import replace
 
-from qlaud.core.demand import Demand, Worst
+from qlaud.core.demand import Demand, Worst, most_input
 from qlaud.core.hours import Hours
 from qlaud.core.money import MARKUP_BASE_BP, PICOS_PER_MICRO, Micros, with_markup
 from qlaud.core.rates import CACHE_WRITES, Band, Rate
@@ -156,14 +156,9 @@ class RateCard:
         Also where the provider says itself what a call costs: before the call, only the list is known.
         Raises NotPriced for a tier, speed or fee without a price, or whole-context input of unknown size.
         """
-        if demand.whole_context:
-            if context_window is None:
-                raise NotPriced(self.provider, self.model, "input of unknown size (no known context window)")
-            prompt = context_window
-        else:
-            prompt = (
-                demand.input_tokens if context_window is None else min(demand.input_tokens, context_window)
-            )
+        prompt = most_input(demand, context_window)
+        if prompt is None:
+            raise NotPriced(self.provider, self.model, "input of unknown size (no known context window)")
         writes = self._writes(demand)
         base = slope = 0
         for bands in self._reachable(demand):

@@ -141,7 +141,8 @@ class Inference:
             no_limit=demand.max_output is None,
         )
         window = model.context_window
-        input_bound = demand.input_tokens if window is None else min(demand.input_tokens, window)
+        in_body = demand.input_tokens
+        input_bound = in_body if window is None else min(in_body, window * demand.inputs)
         if not found:
             return Prepared(incoming, call, model, routes, ask, worst, input_bound, bound.beyond_tokens)
         others = tuple(one.model.slug for one in found.values() if one.model.slug != model.slug)

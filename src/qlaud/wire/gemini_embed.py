@@ -41,7 +41,8 @@ class GeminiEmbedWire(WholeWire):
         members = read_body(asked.body)
         sent = Sent()
         _note_request(sent, members, asked.model)
-        for index, item in enumerate(read_items(members, "requests")):
+        requests = read_items(members, "requests")
+        for index, item in enumerate(requests):
             try:
                 inner = read_members(bytes(item), f"`requests[{index}]`")
             except UNREADABLE:
@@ -50,6 +51,7 @@ class GeminiEmbedWire(WholeWire):
         demand = Demand(
             input_tokens=len(asked.body) - sent.media_bytes + sent.media_tokens,
             whole_context=sent.whole_context,
+            inputs=max(len(requests), 1),
             max_output=0,
         )
         return ModelCall(

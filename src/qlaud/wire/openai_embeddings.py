@@ -7,6 +7,7 @@ the vendors' pages, seen 2026-11.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import msgspec
 
@@ -38,6 +39,7 @@ class OpenAIEmbeddingsWire(WholeWire):
         demand = Demand(
             len(asked.body),
             whole_context=not _is_text(members),
+            inputs=_inputs(members),
             max_output=0,
             tier=json_body.read_text(members, "service_tier") or "",
         )
@@ -81,6 +83,29 @@ class EmbeddingsReading(WholeReading):
                 )
             )
         return AtLeast(Usage(input_tokens=input_bound)) if self._work_seen else Nothing()
+
+
+def _inputs(members: Members) -> int:
+    """How many texts or pictures are embedded, at most, each within a context of its own.
+
+    Whatever an array is called, and however deep it stands, it may be one of inputs.
+    """
+    try:
+        return max(1, *(_items(msgspec.json.decode(value)) for value in members.values()))
+    except UNREADABLE:
+        raise BadRequest(
+            "a text in the body cannot be read; send valid UTF-8, and no halves of pairs"
+        ) from None
+
+
+def _items(value: object) -> int:
+    if isinstance(value, dict):
+        return sum(map(_items, cast("dict[str, object]", value).values()))
+    if not isinstance(value, list):
+        return 0
+    items = cast("list[object]", value)
+    is_tokens = all(isinstance(item, int) for item in items)
+    return min(1, len(items)) if is_tokens else sum(max(1, _items(item)) for item in items)
 
 
 def _is_text(members: Members) -> bool:

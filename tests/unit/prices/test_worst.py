@@ -232,3 +232,12 @@ def test_a_fee_for_the_call_itself_is_held_in_either_unit() -> None:
     rates = {"characters": Rate(3), "calls": Rate(1000)}
     card = RateCard("acme", "m", "v1", {STANDARD: (Band.of(0, rates),)})
     assert card.worst(EITHER).base_picos == 1021
+
+
+def test_many_inputs_are_held_for_as_many_contexts(prices: Prices) -> None:
+    card = found(prices, "openai", "text-embedding-3-small")
+    texts = Demand(input_tokens=300_000, inputs=40, max_output=0)
+    assert card.worst(texts, context_window=8192).base_picos == 300_000 * 20_000
+    assert card.worst(replace(texts, inputs=2), context_window=8192).base_picos == 2 * 8192 * 20_000
+    pictures = replace(texts, input_tokens=50, whole_context=True)
+    assert card.worst(pictures, context_window=8192).base_picos == 40 * 8192 * 20_000

@@ -151,3 +151,8 @@ def test_both_tell_googles_errors() -> None:
     for wire in (WIRE, COUNT):
         assert (wire.error_shape, wire.takes_form) == ("google", False)
         assert wire.error_message(b'{"error":{"message":"No."}}') == "No."
+
+
+def test_every_request_of_a_batch_has_a_context_of_its_own() -> None:
+    assert read(requests=[{"content": TEXT}] * 7).demand.inputs == 7
+    assert read(content=TEXT).demand.inputs == 1

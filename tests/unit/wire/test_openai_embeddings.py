@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from qlaud.core.errors import BadRequest
+from qlaud.core.errors import BadRequest, InvalidJson
 from qlaud.core.usage import AtLeast, Exact, Nothing, Usage
 from qlaud.wire.openai_embeddings import OpenAIEmbeddingsWire
 from qlaud.wire.types import Asked, Changes, ModelCall
@@ -34,6 +34,32 @@ def test_text_and_tokens_are_bounded_by_their_bytes(text: object) -> None:
     demand = read(input=text, dimensions=256, encoding_format="base64", user="u").demand
     assert demand.input_tokens == len(body(input=text, dimensions=256, encoding_format="base64", user="u"))
     assert (demand.whole_context, demand.max_output) == (False, 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "inputs"),
+    [
+        ("a", 1),
+        (["a", "b", "c"], 3),
+        ([1, 2, 3], 1),
+        ([[1, 2], [3]], 2),
+        ([{"image": "x"}, {"text": "y"}], 2),
+        ([], 1),
+    ],
+)
+def test_every_input_has_a_context_of_its_own(given: object, inputs: int) -> None:
+    assert read(input=given).demand.inputs == inputs
+
+
+def test_inputs_by_another_name_are_counted_too() -> None:
+    assert read(inputs=["a", "b", "c"]).demand.inputs == 3
+    assert read(input={"texts": ["a", "b"], "images": ["c"]}).demand.inputs == 3
+
+
+@pytest.mark.parametrize("given", [b'["a","\\ud800"]', b"[" * 5000 + b"]" * 5000])
+def test_inputs_that_cannot_be_counted_are_refused(given: bytes) -> None:
+    with pytest.raises((BadRequest, InvalidJson)):
+        WIRE.read_call(Asked(body=b'{"model":"m","input":%b}' % given))
 
 
 def test_a_token_given_as_a_number_takes_at_least_two_bytes() -> None:
