@@ -12,6 +12,7 @@ from typing import cast
 import msgspec
 
 from qlaud.core.demand import Demand
+from qlaud.core.errors import BadRequest
 from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire import body as json_body
 from qlaud.wire.body import Members
