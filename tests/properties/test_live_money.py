@@ -4,6 +4,7 @@ can be left of a cap, and the bill is the provider's own, split as it may be.
 
 import asyncio
 import json
+import signal
 from uuid import UUID
 
 from hypothesis import given
@@ -192,3 +193,30 @@ def test_a_slice_nothing_was_used_in_leaves_no_event() -> None:
         assert ear.purse.held == {}
 
     asyncio.run(main())
+
+
+def test_who_comes_while_a_move_is_over_and_nobody_was_told_yet_gives_way() -> None:
+    """Waiting for what is done gives way to nobody: then the whole gateway would stand still."""
+
+    def stands_still(*_: object) -> None:
+        raise AssertionError("the event loop stands still")
+
+    async def main() -> None:
+        ear = Ear(60_000)
+        assert await ear.begin()
+
+        async def late() -> None:
+            await asyncio.sleep(0)  # sleep: one turn, in which the move of the other runs to its end
+            await ear.strand.cover()
+
+        assert await asyncio.gather(ear.send(3 * SLICE_MS), late()) == [True, None]
+        await ear.end()
+        assert ear.purse.held == {}
+
+    before = signal.signal(signal.SIGALRM, stands_still)
+    signal.setitimer(signal.ITIMER_REAL, 20)
+    try:
+        asyncio.run(main())
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -13,6 +13,7 @@ one settlement, or is given back where nothing was used under it; a crash leaves
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -84,20 +85,15 @@ class Strand:
 
     async def cover(self) -> None:
         """Return when all that may be billed is held. Raises the QlaudError that ends the session."""
-        while self._moving is not None or self._is_short() or self._meter.due:
-            if self._moving is None:
-                self._moving = asyncio.create_task(self._move())
-                self._moving.add_done_callback(self._moved)
-            await asyncio.shield(self._moving)
+        while (moving := self._under_way) is not None or self._is_short() or self._meter.due:
+            await asyncio.shield(moving or self._begun(self._move()))
 
     async def ease(self) -> None:
         """Give back what is held far beyond need: the caller has lowered what a response may cost."""
-        if self._moving is None and self._hold is not None:
+        if self._under_way is None and self._hold is not None:
             wanted = self._price(ahead=True)
             if self._hold.amount_micros > EASED_AT * wanted:
-                self._moving = asyncio.create_task(self._shrink(self._hold, wanted))
-                self._moving.add_done_callback(self._moved)
-                await asyncio.shield(self._moving)
+                await asyncio.shield(self._begun(self._shrink(self._hold, wanted)))
 
     async def end(self, *, clean: bool, status: int = SWITCHING) -> None:
         """Settle what is left. Returns when all slices are settled, durably."""
@@ -207,10 +203,15 @@ class Strand:
                 extra={"request_id": str(self._terms.session_id)},
             )
 
-    def _moved(self, task: asyncio.Task[None]) -> None:
-        self._moving = None
-        if not task.cancelled():
-            task.exception()  # whoever waits for it is told
+    @property
+    def _under_way(self) -> "asyncio.Task[None] | None":
+        """The move that nobody may move beside. One that is done is over, also if nobody was told of it yet."""
+        return None if self._moving is None or self._moving.done() else self._moving
+
+    def _begun(self, move: Coroutine[None, None, None]) -> "asyncio.Task[None]":
+        self._moving = task = asyncio.create_task(move)
+        task.add_done_callback(_told)
+        return task
 
     async def _settle_uncovered(self, outcome: Outcome, status: int) -> None:
         """What was told after the last hold was refused: billed from what is free, else to the operator."""
@@ -252,6 +253,11 @@ class Strand:
 
     def _is_priced(self) -> bool:
         return price_of(self._terms.card, self._meter.need(ahead=True), self._terms.markup_bp) is not None
+
+
+def _told(move: asyncio.Task[None]) -> None:
+    if not move.cancelled():
+        move.exception()  # whoever waits for it is told
 
 
 def price_of(card: RateCard | None, need: Need, markup_bp: int) -> Micros | None:
