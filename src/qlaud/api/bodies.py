@@ -31,6 +31,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 FORM = b"multipart/form-data"
+AS_IT_IS = frozenset((b"", b"identity"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,10 @@ async def read_body(
             raise BodyTooLarge(terms.max_body_bytes)
         if name == b"content-type":
             kind = value
+        if upload == "audio" and name == b"content-encoding" and value.strip().lower() not in AS_IT_IS:
+            raise BadRequest(
+                "the sound is compressed, and how long it plays cannot be told; send it without content-encoding"
+            )
     if takes_form or upload:
         start = kind[:24].lower()
         if takes_form and start.startswith(FORM):

@@ -1,5 +1,6 @@
 """Audio that is sent to be written down: held for its playing time, sent on byte for byte, never whole in memory."""
 
+import gzip
 import hashlib
 
 import pytest
@@ -69,6 +70,18 @@ def test_a_file_is_held_for_as_long_as_it_plays(
     answer = send_form(gateway, key, TRANSCRIBE, form(sound(seconds), ("model", "whisper-1")))
     assert answer.status_code == status, answer.text
     assert len(openai.calls) == (status == 200)
+
+
+def test_sound_within_a_compression_is_refused_for_it_plays_longer_than_its_bytes(
+    gateway: Gateway, deepgram: FakeProvider
+) -> None:
+    key = gateway.mint(max_spend_usd=1)
+    path = "/v1/listen?model=nova-3&encoding=linear16&sample_rate=16000"
+    packed = gzip.compress(bytes(32_000 * 600))
+    headers = {"content-type": "audio/raw", "content-encoding": "gzip"}
+    answer = send(gateway, key, path, packed, **headers)
+    assert (answer.status_code, "content-encoding" in answer.text) == (400, True)
+    assert deepgram.calls == []
 
 
 @pytest.mark.parametrize(("cap_usd", "status"), [("0.06", 200), ("0.059999", 402)])
