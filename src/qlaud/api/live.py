@@ -1,8 +1,8 @@
 """The edge of live sessions: reads a handshake, hands it to the flow, carries messages over ASGI.
 
 What is refused before the handshake is answered is told as plain HTTP, so that SDKs see a status. A handshake without
-a credential is accepted where the first message may carry it (ElevenLabs); what is refused then is told in the
-provider's own form.
+a credential is accepted where the first message may carry it (ElevenLabs), one of a known key where the first message
+names the model (Google); what is refused then is told in the provider's own form.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from qlaud.wire.live_credentials import offered, read_subprotocols
 from qlaud.wire.live_partings import close_code, fitting
 
 FIRST_FRAME_S = 10.0
-"""How long a socket may stay without its credential."""
+"""How long a socket may stay without a credential, or without a model."""
 VANISHED = 1006
 CAP = "key_cap_exceeded"
 
@@ -88,7 +88,8 @@ class AsgiCaller:
         request_id = self._head[0][1].decode()
         wire = self._found.surface.wire
         if self.accepted:
-            await self.send(wire.parting(error, request_id))
+            if (last := wire.parting(error, request_id)) is not None:
+                await self.send(last)
             money = isinstance(error, OutOfMoney | CapContended)
             await self.close(close_code(error), CAP if money else error.code)
             return
@@ -127,6 +128,11 @@ class LiveEdge:
             if surface.wire.secrets_in is None:
                 raise
             secret = await self._secret_of_first_frame(caller, surface.wire.secrets_in)
+        first, model = None, found.model
+        if surface.wire.model_in is not None:
+            await self._live.greet(secret)
+            first = await self._first_frame(caller, "that says what model to talk to")
+            model = surface.wire.model_in(first)
         raw: bytes = scope["raw_path"]
         incoming = LiveIncoming(
             id=RequestId(scope["qlaud.request_id"]),
@@ -136,10 +142,11 @@ class LiveEdge:
             headers=scope["headers"],
             query=query,
             subprotocols=others,
-            model=found.model,
+            model=model,
             provider=surface.provider,
             target=raw[len(found.prefix) :] if surface.provider else b"",
             pattern=surface.pattern,
+            first=first,
         )
         return await self._live.open(incoming, caller)
 
@@ -147,13 +154,18 @@ class LiveEdge:
         self, caller: AsgiCaller, secrets_in: Callable[[Frame], tuple[str, ...]]
     ) -> str:
         """The credential of the first message. It is kept: what goes on is the session's business."""
+        first = await self._first_frame(caller, "with a key")
+        caller.put_back(first)
+        return secret_of(secrets_in(first))
+
+    async def _first_frame(self, caller: AsgiCaller, what: str) -> Frame:
+        """The first message of a caller whose handshake is accepted for it. Raises BadRequest if none comes in time."""
         await caller.accept(None, ())
         try:
             async with asyncio.timeout(FIRST_FRAME_S):
                 first = await caller.receive()
         except TimeoutError:
-            raise BadRequest(f"no message with a key came for {FIRST_FRAME_S:g} s") from None
+            raise BadRequest(f"no message {what} came for {FIRST_FRAME_S:g} s") from None
         if isinstance(first, LiveEnd):
             raise ClientLeft
-        caller.put_back(first)
-        return secret_of(secrets_in(first))
+        return first

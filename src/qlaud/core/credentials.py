@@ -15,7 +15,7 @@ PLAIN_HEADERS = frozenset({b"x-api-key", b"xi-api-key", b"x-goog-api-key", b"api
 SCHEMES = frozenset({b"bearer", b"token"})
 """`Authorization` schemes, in lower case: OpenAI and Deepgram. Any other scheme is not for us."""
 
-QUERY_PREFIXES = ("/v1beta/", "/google/")
+QUERY_PREFIXES = ("/v1beta/", "/google/", "/ws/google.", "//ws/google.")
 """The only paths on which Google's `?key=` is read."""
 
 _SECRET = re.compile(rb"qlk_(?:live|test)_[0-9a-f]{64}")

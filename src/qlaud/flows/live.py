@@ -25,8 +25,8 @@ from qlaud.flows.headers import upstream_request_id
 from qlaud.flows.keyring import REFUSED
 from qlaud.flows.live_calls import LiveCaller, LiveIncoming
 from qlaud.flows.live_money import Strand, StrandTerms
-from qlaud.flows.live_route import LiveRoute, request_of, route_of, told_headers
-from qlaud.flows.live_session import LAST_WORD_S, Parts, Session, SessionTerms
+from qlaud.flows.live_route import LiveRoute, model_named, opening_of, request_of, route_of, told_headers
+from qlaud.flows.live_session import LAST_WORD_S, Parts, Session, SessionTerms, check_offered
 from qlaud.flows.metered import UNPRICED, Metered
 from qlaud.flows.principals import Principals
 from qlaud.ports import Clock, Ids, LiveRefused, LiveSocket, LiveUpstream, UpstreamFault
@@ -68,6 +68,17 @@ class Live:
         self._sessions: dict[Session, asyncio.Task[None]] = {}
         self._draining = False
 
+    async def greet(self, secret: str) -> None:
+        """Return for a caller whose handshake may be accepted before it has said what it wants.
+
+        Raises the QlaudError that refuses it.
+        """
+        if self._draining:
+            raise ShuttingDown
+        if mode_of(secret) == "test":
+            raise WebsocketNotSupported(NO_SIMULATOR)
+        await self._principals.of(secret)
+
     async def open(self, incoming: LiveIncoming, caller: LiveCaller) -> "asyncio.Task[None]":
         """The task of an admitted session whose socket stands. Raises the QlaudError that refuses it."""
         if self._draining:
@@ -78,7 +89,10 @@ class Live:
         except QlaudError:
             await self._principals.of(incoming.secret)  # a caller nobody knows learns nothing but that
             raise
-        meter = route.wire.meter(incoming.query, self._live_terms(route))
+        meter = route.wire.meter(incoming.query, self._live_terms(incoming, route))
+        if incoming.first is not None:
+            meter.offer(incoming.first)
+            await check_offered(meter, partial(self._principals.check_resource, incoming.secret))
         strand = self._strand(meter, incoming, route, surface=incoming.surface, is_main=True)
         try:
             await strand.begin(began)
@@ -111,6 +125,8 @@ class Live:
         if mode_of(incoming.secret) == "test":
             raise WebsocketNotSupported(NO_SIMULATOR)
         route = route_of(incoming, self._directory, self._clock.now_ms())
+        if route.wire.check_query is not None:
+            route.wire.check_query(incoming.query)
         query = Query(incoming.query)
         query.check()
         for parameter in route.wire.not_metered:
@@ -179,6 +195,7 @@ class Live:
             socket,
             open_second=partial(self._second, incoming, route),
             check_foreign=partial(self._principals.check_resource, incoming.secret),
+            opening=opening_of(incoming, route),
         )
         session = Session(parts, self._clock, self._settings.session)
         task = asyncio.create_task(session.run(caller, told_headers(route, strand.last_hold, socket)))
@@ -224,9 +241,10 @@ class Live:
         )
         return Strand(meter, terms, self._calls, self._clock, self._ids)
 
-    def _live_terms(self, route: LiveRoute) -> LiveTerms:
+    def _live_terms(self, incoming: LiveIncoming, route: LiveRoute) -> LiveTerms:
         return LiveTerms(
             slice_ms=self._settings.slice_ms,
             max_output=route.model.max_output,
             context_window=route.model.context_window,
+            model=route.host.upstream_name(model_named(incoming)),
         )

@@ -29,6 +29,8 @@ class LiveIncoming(Struct, frozen=True, gc=False):
     target: bytes = b""
     """Then: the raw path as the vendor knows it."""
     pattern: PathPattern | None = None
+    first: Frame | None = None
+    """The message that named the model, which the caller has sent and nobody has passed on."""
 
 
 class LiveCaller(Protocol):

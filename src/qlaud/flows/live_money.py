@@ -176,7 +176,7 @@ class Strand:
             secret_sha256=self._terms.secret_sha256,
             facts=facts,
             is_priced=self._is_priced(),
-            unbounded_tool=None,
+            unbounded_tool=self._meter.need(ahead=True).unbounded_tool,
             want_output=None,
             want_micros=amount,
             floor_micros=amount,

@@ -17,6 +17,7 @@ from qlaud.flows.elsewhere import places
 from qlaud.flows.headers import to_client, to_upstream, to_upstream_query, upstream_request_id
 from qlaud.flows.live_calls import LiveIncoming
 from qlaud.ports import Headers, LiveRequest, LiveSocket
+from qlaud.wire.live import Frame
 from qlaud.wire.live_shelf import LIVE_WIRES, LiveWire
 from qlaud.wire.query import Query
 
@@ -60,9 +61,10 @@ def route_of(incoming: LiveIncoming, directory: Directory, now_ms: int) -> LiveR
 
 
 def model_named(incoming: LiveIncoming) -> str:
-    """The model the query asks for, else the one of the path, else the path's usual one; empty without any."""
+    """The model the query asks for, else the one of the path or the first message, else the path's usual one; empty
+    without any."""
     parameter = LIVE_WIRES[incoming.wires[0]].model_parameter
-    return Query(incoming.query).text(parameter, incoming.model)
+    return Query(incoming.query).text(parameter, incoming.model) if parameter else incoming.model
 
 
 def request_of(incoming: LiveIncoming, route: LiveRoute, *, key: int = 0) -> LiveRequest:
@@ -79,7 +81,7 @@ def request_of(incoming: LiveIncoming, route: LiveRoute, *, key: int = 0) -> Liv
         path = provider.moved(path)
     else:
         path = provider.target(route.wire_name)
-    if name != asked:
+    if name != asked and route.wire.model_parameter:
         query = _renamed(query, route.wire.model_parameter, name)
     headers = to_upstream(
         [pair for pair in incoming.headers if not pair[0].startswith(OF_THE_HANDSHAKE)],
@@ -92,6 +94,15 @@ def request_of(incoming: LiveIncoming, route: LiveRoute, *, key: int = 0) -> Liv
         headers=[pair for pair in headers if pair[0] != b"accept-encoding"],
         subprotocols=incoming.subprotocols,
     )
+
+
+def opening_of(incoming: LiveIncoming, route: LiveRoute) -> Frame | None:
+    """The message that named the model, as it goes on: with the name the provider knows."""
+    asked = model_named(incoming)
+    name = route.host.upstream_name(asked)
+    if incoming.first is None or route.wire.with_model is None or name == asked:
+        return incoming.first
+    return route.wire.with_model(incoming.first, name)
 
 
 def told_headers(route: LiveRoute, hold: Hold, socket: LiveSocket) -> Headers:

@@ -86,6 +86,8 @@ class Parts:
     socket: LiveSocket
     open_second: OpenSecond
     check_foreign: CheckForeign
+    opening: Frame | None = None
+    """A message of the caller that goes first: offered to the meter and covered already."""
 
 
 class Session:
@@ -94,7 +96,7 @@ class Session:
     def __init__(self, parts: Parts, clock: Clock, terms: SessionTerms) -> None:
         self._wire, self._meter, self._strand = parts.wire, parts.meter, parts.strand
         self._socket, self._open_second = parts.socket, parts.open_second
-        self._check_foreign = parts.check_foreign
+        self._check_foreign, self._opening_frame = parts.check_foreign, parts.opening
         self._clock, self._terms = clock, terms
         self._others: dict[str, Strand] = {}
         self._opening = asyncio.Lock()
@@ -148,6 +150,10 @@ class Session:
 
     async def _upwards(self, caller: LiveCaller) -> None:
         cleaned = self._wire.cleaned
+        if self._opening_frame is not None:
+            self._meter.sent()
+            if not await self._socket.send(self._opening_frame):
+                return
         while True:
             frame = await caller.receive()
             if isinstance(frame, LiveEnd):
@@ -157,8 +163,7 @@ class Session:
                 frame = cleaned(frame)
             self._meter.offer(frame)
             try:
-                if self._meter.foreign is not None:
-                    await self._check_foreign(self._meter.foreign)
+                await check_offered(self._meter, self._check_foreign)
                 await self._cover()
             except BaseException:
                 self._meter.withdraw()
@@ -275,6 +280,14 @@ class Session:
     def _forget(self) -> None:
         for strand in (self._strand, *self._others.values()):
             strand.forget()
+
+
+async def check_offered(meter: Meter, check_foreign: CheckForeign) -> None:
+    """Raises the QlaudError of a frame that may not go on, however much money there is."""
+    if meter.refused is not None:
+        raise meter.refused
+    if meter.foreign is not None:
+        await check_foreign(meter.foreign)
 
 
 async def _stopped(*tasks: asyncio.Task[None]) -> None:

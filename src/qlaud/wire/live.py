@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct, field
 
 from qlaud.core.demand import NOTHING_ELSE
-from qlaud.core.errors import BadRequest
+from qlaud.core.errors import BadRequest, QlaudError
 from qlaud.core.usage import Metered
 from qlaud.wire.body import is_null, read_members
 from qlaud.wire.counts import UNREADABLE, Fields, read_fields
@@ -34,6 +34,8 @@ class LiveTerms(Struct, frozen=True, gc=False):
     max_output: int = 0
     """The most output tokens one answer of the model may have."""
     context_window: int | None = None
+    model: str = ""
+    """As its provider calls it."""
 
 
 class Need(Struct, frozen=True, gc=False):
@@ -45,6 +47,8 @@ class Need(Struct, frozen=True, gc=False):
     """By the names of `core.usage`."""
     grade: str = ""
     """As in `core.demand`."""
+    unbounded_tool: str | None = None
+    """A tool of the provider's whose cost nobody can bound: not for keys with a cap."""
 
 
 class Meter(Protocol):
@@ -104,6 +108,11 @@ class Meter(Protocol):
     @property
     def told_all(self) -> bool:
         """Whether the provider has said all there is to say about money, so that nobody need wait for more."""
+        ...
+
+    @property
+    def refused(self) -> QlaudError | None:
+        """Why the frame offered last may not go on: nobody could say what it costs."""
         ...
 
     @property

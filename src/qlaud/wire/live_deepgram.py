@@ -29,6 +29,7 @@ class ListenMeter:
 
     second = None
     foreign = None
+    refused = None
 
     def __init__(self, query: bytes, terms: LiveTerms, *, flux: bool = False) -> None:
         asked = Query(query)
@@ -153,6 +154,7 @@ class SpeakMeter:
     due = False
     second = None
     foreign = None
+    refused = None
 
     def __init__(self, query: bytes, terms: LiveTerms, *, tells: bool = False) -> None:
         self._gauge = Gauge()

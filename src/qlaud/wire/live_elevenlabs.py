@@ -33,6 +33,7 @@ class SpeechMeter:
     told_all = True
     second = None
     foreign = None
+    refused = None
 
     def __init__(self, query: bytes, terms: LiveTerms) -> None:
         self._gauge = Gauge()
@@ -89,6 +90,7 @@ class TranscriptionMeter:
     told_all = True
     second = None
     foreign = None
+    refused = None
 
     def __init__(self, query: bytes, terms: LiveTerms) -> None:
         kind, _, rate = Query(query).text("audio_format", DEFAULT_FORMAT).rpartition("_")

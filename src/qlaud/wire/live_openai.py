@@ -48,6 +48,8 @@ SLACK_TOKENS = 256
 class RealtimeMeter:
     """The responses of one session. `transcription` meters its second model, once there is one."""
 
+    refused = None
+
     def __init__(self, terms: LiveTerms) -> None:
         self._live = terms
         self._terms = Terms()

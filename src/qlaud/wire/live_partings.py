@@ -1,8 +1,8 @@
 """How a live session is ended by the gateway, in each provider's own form: a last message, then a close code.
 
 OpenAI sends an `error` event; ElevenLabs a message with `error` and `code` (transcription: one whose `message_type`
-says it); Deepgram an `Error`. What follows is the close frame: 1008 for what the caller may not do, 1011 for a fault,
-1001 when the gateway goes away (RFC 6455, 7.4.1).
+says it); Deepgram an `Error`; Google nothing. What follows is the close frame: 1008 for what the caller may
+not do, 1011 for a fault, 1001 when the gateway goes away (RFC 6455, 7.4.1).
 """
 
 import msgspec
@@ -72,6 +72,10 @@ def elevenlabs_transcription_parting(error: QlaudError, request_id: str) -> Fram
     """The last message of one that listens."""
     kinds = {401: "auth_error", 402: "quota_exceeded", 429: "rate_limited"}
     return _text({"message_type": kinds.get(error.status, "error"), "error": error.message})
+
+
+def gemini_parting(error: QlaudError, request_id: str) -> None:
+    """Google tells an error in the close frame alone: a code and a reason."""
 
 
 def _text(message: dict[str, object]) -> Frame:

@@ -25,6 +25,7 @@ class TimeMeter:
     countable = True
     second = None
     foreign = None
+    refused = None
 
     def __init__(self, terms: LiveTerms, vendor: Vendor) -> None:
         self._terms = terms

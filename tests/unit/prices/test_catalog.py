@@ -177,18 +177,12 @@ def test_every_model_that_is_offered_has_a_price_at_every_host(catalog: Catalog)
             assert host.card_at(NOW), f"{host.provider} {model.slug}"
 
 
-PENDING: dict[str, set[str]] = {
-    "google": {"gemini_live"},
-}
-"""Wires that models name and their provider's file does not have yet."""
-
-
 def test_a_provider_speaks_the_wires_of_its_models(catalog: Catalog) -> None:
     providers = load_registry({}).providers
     for model in catalog.models:
         for host in model.hosts:
             if host.provider in providers:
-                spoken = providers[host.provider].wires.keys() | PENDING.get(host.provider, set())
+                spoken = providers[host.provider].wires.keys()
                 assert set(host.wires) <= spoken, f"{host.provider} {model.slug}"
 
 
