@@ -1,5 +1,7 @@
 """Live sessions: what the caller sends and what the provider answers, as frames of a WebSocket."""
 
+import json
+
 from bench.taps.sound import PIECES, piece
 from bench.taps.streams import Fields, Session, compact, word
 
@@ -57,12 +59,32 @@ def _partial(n: int) -> str:
     return compact({"message_type": "partial_transcript", "text": word(n)})
 
 
+def _heard_as_it_happens(n: int) -> str:
+    """The setup, then sound."""
+    if n == 1:
+        return compact({"setup": {"model": "models/gemini-3.8-live"}})
+    return compact({"realtimeInput": {"audio": {"data": PIECES[n % 16], "mimeType": "audio/pcm;rate=16000"}}})
+
+
+def _model_turn(n: int) -> bytes:
+    """Google writes its JSON in binary messages, and in lines."""
+    sound: Fields = {"mimeType": "audio/pcm;rate=24000", "data": PIECES[n % 16]}
+    return json.dumps({"serverContent": {"modelTurn": {"parts": [{"inlineData": sound}]}}}, indent=2).encode()
+
+
+def _output_transcript(n: int) -> bytes:
+    return json.dumps({"serverContent": {"outputTranscription": {"text": word(n)}}}, indent=2).encode()
+
+
 LISTENS = "model=nova-3&encoding=linear16&sample_rate=16000"
 
 LIVE = (
     Session("openai_realtime", "sound up", _append, is_callers=True),
     Session("openai_realtime", "sound down", _delta, is_callers=False),
     Session("openai_realtime", "transcript down", _transcript, is_callers=False),
+    Session("gemini_live", "sound up", _heard_as_it_happens, is_callers=True),
+    Session("gemini_live", "sound down", _model_turn, is_callers=False),
+    Session("gemini_live", "transcript down", _output_transcript, is_callers=False),
     Session("xai_realtime", "sound up", _append, is_callers=True),
     Session("xai_realtime", "sound down", _delta, is_callers=False),
     Session("deepgram_live_listen", "sound up", piece, is_callers=True, query=LISTENS),

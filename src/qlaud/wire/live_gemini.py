@@ -14,9 +14,9 @@ from qlaud.core.usage import AtLeast, Exact, Metered, Nothing, Usage
 from qlaud.wire.gemini_media import SOUND_TOKENS_PER_S
 from qlaud.wire.live import MS_PER_S, Frame, LiveTerms, Need
 from qlaud.wire.live_gemini_answers import Answers
-from qlaud.wire.live_gemini_reading import NOTHING_SAID, SETUP, read_frame, read_said
+from qlaud.wire.live_gemini_reading import NOTHING_SAID, SETUP, read_frame, read_said, read_sound
 from qlaud.wire.live_gemini_setup import Setup, read_setup
-from qlaud.wire.live_sums import ZERO, plus
+from qlaud.wire.live_sums import plus
 
 DEFAULT_OUTPUT = 8_192
 """The most output tokens of a live model that does not say."""
@@ -65,6 +65,10 @@ class GeminiLiveMeter:
     def offer(self, frame: Frame) -> None:
         """What a message adds to the context and asks for, or what the setup says."""
         self._said, self.foreign, self.refused = NOTHING_SAID, None, None
+        if self._setup is not None and (sound := read_sound(frame)) is not None:
+            self._said = sound
+            self._items += sound.tokens
+            return
         try:
             kind, text = read_frame(frame)
             if (kind == SETUP) is (self._setup is not None):
@@ -122,8 +126,7 @@ class GeminiLiveMeter:
 
     def take(self, *, everything: bool = False) -> Metered:
         """What answers have told since."""
-        used = self._answers.take()
-        return Nothing() if used == ZERO else Exact(used)
+        return Nothing() if self._answers.is_settled else Exact(self._answers.take())
 
     def end(self, *, clean: bool) -> Metered:
         """The same; an answer that never told its usage is an estimate: its context, and what came of it.

@@ -48,8 +48,8 @@ class Answers:
         self.running = False
         self.owes = False
         """Something came that no usage stands for yet."""
-        self.came = ZERO
-        """Output that no usage stands for yet, guessed."""
+        self._sound = self._text = 0
+        """Bytes of messages that no usage stands for yet."""
         self.context = 0
         """Tokens of the last answer that told its usage, with its prompt."""
         self.told_of = 0
@@ -80,6 +80,12 @@ class Answers:
     def has_told(self) -> bool:
         """Whether the answer under way has told a usage."""
         return self._told is not None
+
+    @property
+    def came(self) -> Usage:
+        """Output that no usage stands for yet, guessed."""
+        sound = -(-self._sound * 3 // (4 * SOUND_BYTES))
+        return Usage(output_tokens=-(-self._text // TEXT_BYTES), audio_out_tokens=sound)
 
     def take(self) -> Usage:
         """What answers that have ended used since the last take."""
@@ -120,13 +126,11 @@ class Answers:
 
     def _content(self, text: bytes) -> bool:
         """Note a piece of an answer; whether it is the first."""
-        is_first = self._begin()
         if SOUND in text:
-            more = Usage(audio_out_tokens=-(-len(text) * 3 // (4 * SOUND_BYTES)))
+            self._sound += len(text)
         else:
-            more = Usage(output_tokens=-(-len(text) // TEXT_BYTES))
-        self.came = plus(self.came, more)
-        return is_first
+            self._text += len(text)
+        return self._begin()
 
     def _begin(self) -> bool:
         self.owes = self._told is None
@@ -151,7 +155,7 @@ class Answers:
             self._fold()
         self.told_of += self._told is None
         self._told, self.context = told, told.prompt_tokens + out
-        self.owes, self.came = False, ZERO
+        self.owes, self._sound, self._text = False, 0, 0
         if not self.running:
             self._fold()
 

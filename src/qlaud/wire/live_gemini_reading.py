@@ -7,6 +7,7 @@ the Live API, google-genai 3.6.1, seen 2026-11): sound is raw PCM of 16 bits, it
 without.
 """
 
+import re
 from binascii import Error as NoBase64
 from collections.abc import Mapping
 
@@ -32,6 +33,12 @@ ENDS = frozenset(("activityEnd", "audioStreamEnd"))
 PCM_BYTES = 2
 USUAL_RATE = 16_000
 RAW = frozenset(("audio/pcm", "audio/l16"))
+_MIME = r'"mime_?[tT]ype"\s*:\s*"([^"\\]*)"\s*'
+_BEFORE = re.compile(
+    rf'\s*{{\s*"realtime_?[iI]nput"\s*:\s*{{\s*"audio"\s*:\s*{{\s*(?:{_MIME},\s*)?"data"\s*:\s*"'
+)
+_BEHIND = re.compile(rf'"\s*(?:,\s*{_MIME})?}}\s*}}\s*}}\s*')
+"""Around the sound in a message that holds nothing else."""
 
 
 class Said(msgspec.Struct, frozen=True, gc=False):
@@ -58,6 +65,20 @@ def read_frame(frame: Frame) -> tuple[str, bytes]:
             f"a message holds one of {', '.join(f'`{name}`' for name in KINDS)}", param=kind or None
         )
     return kind, bytes(value)
+
+
+def read_sound(frame: Frame) -> Said | None:
+    """What a piece of sound adds, read without a parser because most messages are one; None for any other message."""
+    if isinstance(frame, bytes) or (before := _BEFORE.match(frame)) is None:
+        return None
+    end = frame.find('"', before.end())
+    behind = _BEHIND.fullmatch(frame, end) if end >= 0 else None
+    if behind is None or (before[1] is None) is (behind[1] is None):
+        return None
+    rate = _bytes_per_s((before[1] or behind[1] or "").lower())
+    if not rate:
+        return None
+    return Said(_sound_tokens(end - before.end(), rate), is_heard=True)
 
 
 def read_said(kind: str, text: bytes) -> Said:
@@ -119,8 +140,11 @@ def _note_blob(sent: Sent, value: Raw) -> None:
     if not rate:
         sent.whole_context = True
         return
-    size = len(data) * 3 // 4
-    sent.media_tokens += -(-size * SOUND_TOKENS_PER_S // rate)
+    sent.media_tokens += _sound_tokens(len(data), rate)
+
+
+def _sound_tokens(base64_size: int, bytes_per_s: int) -> int:
+    return -(-(base64_size * 3 // 4) * SOUND_TOKENS_PER_S // bytes_per_s)
 
 
 def _bytes_per_s(kind: str) -> int:

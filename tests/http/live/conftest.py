@@ -40,6 +40,7 @@ def gateway(
         "xai": f"{origin}/grok/v1",
         "deepgram": origin,
         "elevenlabs": origin,
+        "google": origin,
     }
     folder = tmp_path_factory.mktemp("live")
     with gateway_process(dsn, folder, providers=bases, settings=TERMS) as gateway:

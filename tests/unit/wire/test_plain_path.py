@@ -102,6 +102,7 @@ def test_what_says_the_usage_is_parsed(stream: Stream) -> None:
 @pytest.mark.parametrize("session", [one for one in LIVE if not one.is_callers], ids=named)
 def test_messages_of_a_live_session_pass_unparsed_unless_each_tells_money(session: Session) -> None:
     meter = LIVE_WIRES[session.wire].meter(session.query.encode(), LiveTerms(15_000))
+    meter.seen(session.frame(EVENTS))  # the first piece of an answer may say that one has begun
     with parsings() as parsed:
         told = [meter.seen(session.frame(number)) for number in range(1, EVENTS)]
     tells = (session.wire, session.name) in TELLING
