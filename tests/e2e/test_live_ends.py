@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support import fake_gemini_live as gemini
 from tests.support.fake_live import Await, Close, FakeLive, Gate, serve_live
 from tests.support.gateway import Gateway, gateway_process, until
 from tests.support.live_client import dial, request_id, rest
@@ -137,4 +138,36 @@ def test_a_killed_gateway_leaves_one_lost_hold_for_the_slice_under_way(
         answer = again.api("POST", f"/v1/holds/{lost['id']}/resolve", {"cost_micros": 1})
         assert answer.status_code == 200
         assert again.event(lost["id"])["parent_id"] == session
+        again.doctor()
+
+
+def test_a_killed_gateway_leaves_one_lost_hold_for_the_answer_under_way(
+    database_url: str, folder: Path, provider: FakeLive
+) -> None:
+    terms = {"hold_renew_s": "0.2", "hold_lost_after_s": "2"}
+    provider.script(Await(2), gemini.READY, gemini.told(gemini.FIRST), Await(3), gemini.spoken(), Await(99))
+    bases = {"google": provider.origin}
+    with gateway_process(database_url, folder, providers=bases, settings=terms) as gateway:
+        key = gateway.mint(max_spend_usd=1)
+        with dial(gateway, gemini.PATH, key=key.secret) as socket:
+            session = request_id(socket)
+            socket.send(gemini.small())
+            socket.send(gemini.says("Hello."))
+            assert [socket.recv(20), socket.recv(20)] == [gemini.READY, gemini.told(gemini.FIRST)]
+            until(lambda: len(gateway.usage(key)["events"]) == 1, "the first answer is settled")
+            socket.send(gemini.says("And now?"))
+            assert socket.recv(20) == gemini.spoken()
+            held = gateway.key(key)["held_micros"]
+            assert held >= 256 * 12 + 3 * 700
+            gateway.kill()
+            with pytest.raises(ConnectionClosed):
+                socket.recv(20)
+    gateway.doctor()
+    with gateway_process(
+        database_url, folder, providers=bases, settings=terms, master_key=gateway.master_key
+    ) as again:
+        (lost,) = until(lambda: again.read("/v1/holds?state=lost")["data"], "the hold is listed as lost")
+        assert (lost["key_id"], lost["amount_micros"]) == (key.id, held)
+        assert again.event(session)["cost_micros"] == gemini.FIRST_MICROS
+        assert again.key(key)["held_micros"] == held
         again.doctor()

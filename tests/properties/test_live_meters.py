@@ -5,12 +5,14 @@ from decimal import ROUND_CEILING, Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support import fake_gemini_live as gemini
 
-from qlaud.core.usage import AtLeast, Exact, Metered
+from qlaud.core.usage import QUANTITIES, AtLeast, Exact, Metered, Nothing
 from qlaud.wire.counts import LONGEST_S, millis
 from qlaud.wire.live import LiveTerms, Meter
 from qlaud.wire.live_deepgram import ListenMeter, SpeakMeter
 from qlaud.wire.live_elevenlabs import SpeechMeter
+from qlaud.wire.live_gemini import GeminiLiveMeter
 from qlaud.wire.live_openai import RealtimeMeter
 from qlaud.wire.live_time import TimeMeter
 
@@ -130,3 +132,130 @@ def test_every_response_is_settled_once_and_was_covered_while_it_ran(
 def test_seconds_are_milliseconds_rounded_up_by_the_digits_that_were_sent(seconds: float) -> None:
     digits = Decimal(str(seconds)) * 1000
     assert millis({"duration": seconds}, "duration") == int(digits.to_integral_value(ROUND_CEILING))
+
+
+@given(
+    turns=st.lists(
+        st.tuples(
+            st.text(max_size=60),
+            st.integers(0, 2_000),
+            st.integers(0, 200),
+            st.integers(0, 56),
+            st.integers(0, 3),
+        ),
+        max_size=20,
+    ),
+    cut_at=cuts,
+)
+def test_every_answer_of_gemini_is_settled_once_however_often_it_is_told_and_was_covered_before(
+    turns: list[tuple[str, int, int, int, int]], cut_at: list[bool]
+) -> None:
+    terms = LiveTerms(slice_ms=SLICE_MS, max_output=256, context_window=131_072, model="gemini-3.8-live")
+    meter = GeminiLiveMeter(b"", terms)
+    meter.offer(gemini.setup())
+    meter.sent()
+    paid = dict.fromkeys(("input_tokens", "audio_out_tokens", "output_tokens"), 0)
+    owed = dict(paid)
+    context = 334  # what Google adds to the first prompt
+    for number, (text, heard_ms, out, thoughts, times) in enumerate(turns):
+        for frame in (gemini.sound(heard_ms), gemini.says(text)):
+            meter.offer(frame)
+            meter.sent()
+        covered, before = meter.need(ahead=False), dict(owed)
+        context += len(text.encode()) + heard_ms * 25 // 1000
+        usage = {"promptTokenCount": context, "responseTokenCount": out, "thoughtsTokenCount": thoughts}
+        for told in range(times):
+            so_far = usage | {"responseTokenCount": out * told // times, "thoughtsTokenCount": 0}
+            meter.seen(gemini.spoken())
+            meter.seen(gemini.written({"usageMetadata": so_far}))
+        meter.seen(gemini.spoken())
+        meter.seen(gemini.told(usage))
+        if number % 2:
+            meter.seen(gemini.written({"usageMetadata": usage}))
+        owed["input_tokens"] += context
+        owed["audio_out_tokens"] += out
+        owed["output_tokens"] += thoughts
+        assert covered.input_tokens >= context + before["input_tokens"] - paid["input_tokens"]
+        assert covered.output_tokens >= 256 + sum(before.values()) - sum(paid.values()) - (
+            before["input_tokens"] - paid["input_tokens"]
+        )
+        context += out
+        if number < len(cut_at) and cut_at[number]:
+            taken = meter.take()
+            paid = {name: paid[name] + amount(taken, name) for name in paid}
+    last = meter.end(clean=True)
+    assert {name: paid[name] + amount(last, name) for name in paid} == owed
+
+
+messages = st.one_of(
+    st.sampled_from(
+        [
+            gemini.setup(),
+            gemini.says("Hello."),
+            gemini.sound(40),
+            gemini.seen(),
+            gemini.answers("c", 1),
+            '{"realtimeInput":{"activityEnd":{}}}',
+        ]
+    ),
+    st.text(max_size=30),
+    st.binary(max_size=30),
+)
+told_of_gemini = st.one_of(
+    st.sampled_from(
+        [
+            gemini.READY,
+            gemini.spoken(),
+            gemini.calls(),
+            gemini.calls(gemini.FIRST),
+            gemini.told(),
+            gemini.told(gemini.FIRST),
+            gemini.told(gemini.SECOND),
+            gemini.written({"usageMetadata": gemini.FIRST}),
+        ]
+    ),
+    st.text(max_size=30),
+    st.binary(max_size=30),
+)
+
+
+@given(
+    moves=st.lists(
+        st.one_of(
+            st.tuples(st.just("send"), messages),
+            st.tuples(st.just("drop"), messages),
+            st.tuples(st.just("see"), told_of_gemini),
+            st.tuples(st.just("take"), st.just("")),
+        ),
+        max_size=60,
+    )
+)
+def test_no_order_of_messages_breaks_gemini_and_takes_never_fall(
+    moves: list[tuple[str, str | bytes]],
+) -> None:
+    terms = LiveTerms(slice_ms=SLICE_MS, max_output=256, context_window=131_072, model="gemini-3.8-live")
+    meter = GeminiLiveMeter(b"", terms)
+    for move, frame in moves:
+        if move == "see":
+            meter.seen(frame)
+        elif move == "take":
+            taken = meter.take()
+            assert isinstance(taken, Exact | Nothing)
+            if isinstance(taken, Exact):
+                assert all(getattr(taken.usage, name) >= 0 for name in QUANTITIES)
+                assert any(getattr(taken.usage, name) for name in QUANTITIES)
+        else:
+            before = meter.need(ahead=False)
+            meter.offer(frame)
+            if move == "drop" or meter.refused is not None:
+                meter.withdraw()
+                if not (isinstance(frame, str) and '"setup"' in frame):
+                    assert meter.need(ahead=False) == before
+            else:
+                meter.sent()
+        need = meter.need(ahead=False)
+        assert need.input_tokens > 0
+        assert need.output_tokens >= 256
+    last = meter.end(clean=False)
+    if isinstance(last, Exact | AtLeast):
+        assert all(getattr(last.usage, name) >= 0 for name in QUANTITIES)

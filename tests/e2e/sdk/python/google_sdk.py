@@ -1,6 +1,8 @@
 """Google's SDK."""
 
+import asyncio
 import json
+import ssl
 from typing import Any
 
 import lines
@@ -9,8 +11,11 @@ from google.genai import errors, types
 
 
 def connect(call: dict[str, Any]) -> Any:
+    options = dict(call["options"])
+    if trusted := options.pop("trusted", None):
+        options["async_client_args"] = {"ssl": ssl.create_default_context(cafile=trusted)}
     return genai.Client(
-        api_key=call["key"], http_options=types.HttpOptions(base_url=call["base_url"], **call["options"])
+        api_key=call["key"], http_options=types.HttpOptions(base_url=call["base_url"], **options)
     )
 
 
@@ -95,6 +100,30 @@ def interaction_cancelled(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     raise AssertionError("a stream without a word")
 
 
+def talked(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """A live session: says each text, runs the tools it is asked to, and reads every turn to its end."""
+    return asyncio.run(_talked(client, args))
+
+
+async def _talked(client: Any, args: dict[str, Any]) -> dict[str, Any]:
+    sound, tool, totals = [], None, []
+    async with client.aio.live.connect(model=args["model"], config=args["config"]) as session:
+        for text in args["texts"]:
+            turn = {"role": "user", "parts": [{"text": text}]}
+            await session.send_client_content(turns=turn, turn_complete=True)
+            async for message in session.receive():
+                if message.data:
+                    sound.append(message.data)
+                if message.usage_metadata:
+                    totals.append(message.usage_metadata.total_token_count)
+                if message.tool_call:
+                    (call,) = message.tool_call.function_calls
+                    tool = [call.name, dict(call.args)]
+                    answer = types.FunctionResponse(id=call.id, name=call.name, response={"result": "blue"})
+                    await session.send_tool_response(function_responses=[answer])
+    return {"shown": lines.digest(sound), "tool": tool, "totals": totals}
+
+
 def counted(client: Any, args: dict[str, Any]) -> dict[str, Any]:
     return {"shown": client.models.count_tokens(**args).total_tokens}
 
@@ -104,6 +133,8 @@ def listed(client: Any, args: dict[str, Any]) -> dict[str, Any]:
 
 
 def tell(error: Exception) -> dict[str, Any] | None:
+    if type(error).__name__ == "ConnectionClosedError":
+        return lines.told(error, status=error.rcvd.code, body=error.rcvd.reason)
     if hasattr(error, "status_code"):  # of an interaction
         return lines.told(error, status=error.status_code, body=error.body)
     if not isinstance(error, errors.APIError):
@@ -126,6 +157,7 @@ lines.serve(
         "interact": interacted,
         "interact_stream": interaction_streamed,
         "interact_cancel": interaction_cancelled,
+        "talk": talked,
         "count": counted,
         "models": listed,
     },
