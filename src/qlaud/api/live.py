@@ -144,7 +144,7 @@ class LiveEdge:
             subprotocols=others,
             model=model,
             provider=surface.provider,
-            target=raw[len(found.prefix) :] if surface.provider else b"",
+            target=found.target(raw) if surface.provider else b"",
             pattern=surface.pattern,
             first=first,
         )

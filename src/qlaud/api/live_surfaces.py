@@ -8,6 +8,7 @@ own           `/v1/listen`: a path that one provider alone has, without its pref
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from qlaud.core.paths import MODEL, PathPattern
 from qlaud.core.providers import Provider, Registry, Wire
@@ -15,6 +16,7 @@ from qlaud.wire.live_shelf import LIVE_WIRES, LiveWire
 
 UNPREFIXED = ("/v1/realtime", "/v1/v1/realtime", "/realtime")
 """A base URL with a `/v1` too many or too few works as well."""
+DOUBLED = "//"
 REALTIME = ("openai_realtime", "xai_realtime")
 
 
@@ -42,6 +44,13 @@ class FoundLive(Struct, frozen=True, gc=False):
     surface: LiveSurface
     values: Mapping[str, str]
     prefix: str = ""
+    is_doubled: bool = False
+    """The path was found with one of two slashes left out."""
+
+    def target(self, raw: bytes) -> bytes:
+        """A raw path without our prefix: as the vendor knows it."""
+        path = raw[len(self.prefix) :]
+        return path.replace(b"//", b"/", 1) if self.is_doubled else path
 
     @property
     def model(self) -> str:
@@ -59,7 +68,17 @@ class LiveWays:
             self._rows.extend(_rows(provider))
 
     def find(self, path: str) -> FoundLive | None:
-        """The live surface of a decoded path, None where there is none."""
+        """The live surface of a decoded path, None where there is none.
+
+        A base URL may end with a slash: google-genai 3 then dials `//ws/`, as it does to Google itself.
+        """
+        found = self._find(path)
+        if found is None and DOUBLED in path:
+            found = self._find(path.replace(DOUBLED, "/", 1))
+            return None if found is None else replace(found, is_doubled=True)
+        return found
+
+    def _find(self, path: str) -> FoundLive | None:
         if path in UNPREFIXED:
             return FoundLive(LiveSurface(REALTIME, "realtime"), {})
         for prefix, pattern, surface in self._rows:
